@@ -1,0 +1,41 @@
+"""The op catalogue, one family a file. The reference definitions: every backend agrees with them."""
+
+from mocha.ops.base import Array, Op, Shape, Spec
+from mocha.ops.compound import Chain, Gradient
+from mocha.ops.conv import Convolution
+from mocha.ops.dense import InnerProduct
+from mocha.ops.loss import Accuracy, SoftmaxLoss, SquareLoss
+from mocha.ops.pointwise import (
+    Abs,
+    Add,
+    AddBias,
+    Divide,
+    Exp,
+    LeakyReLU,
+    Log,
+    Multiply,
+    Power,
+    ReLU,
+    Scale,
+    Sigmoid,
+    Subtract,
+    Sum,
+    Tanh,
+)
+from mocha.ops.pool import MaxPooling, MeanPooling
+from mocha.ops.random import Dropout
+from mocha.ops.reduce import ReduceMean, ReduceSum, ReduceSumOfSquares
+from mocha.ops.shape import Concat, Fill, Identity, Reshape, Slice
+from mocha.ops.softmax import Softmax
+from mocha.ops.update import ClipByNorm, GlobalNorm, L1Decay, L2Decay, L2NormConstraint, NesterovStep, SgdStep
+
+__all__ = [
+    "Array", "Op", "Shape", "Spec", "Chain", "Gradient",
+    "Convolution", "MaxPooling", "MeanPooling", "InnerProduct",
+    "Abs", "Add", "AddBias", "Divide", "Exp", "LeakyReLU", "Log", "Multiply", "Power", "ReLU", "Scale", "Sigmoid",
+    "Subtract", "Sum", "Tanh",
+    "ReduceMean", "ReduceSum", "ReduceSumOfSquares", "Softmax",
+    "Accuracy", "SoftmaxLoss", "SquareLoss",
+    "Concat", "Fill", "Identity", "Reshape", "Slice", "Dropout",
+    "ClipByNorm", "GlobalNorm", "L1Decay", "L2Decay", "L2NormConstraint", "NesterovStep", "SgdStep",
+]  # fmt: skip

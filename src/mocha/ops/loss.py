@@ -1,0 +1,184 @@
+"""Losses and the measures that go with them: two blobs become one number.
+
+A loss is a mean over the batch, so that its size does not depend on the batch's. Hard labels are class numbers from
+0, held as floating-point or whole numbers, in any shape with one element a position.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from mocha.errors import FormatError, ShapeError
+from mocha.ops.base import Array, Op, Spec, check_axis, check_float
+
+
+def _check_labels(op: Op, x: Spec, label: Spec, axis: int) -> None:
+    positions = x.size // max(x.shape[axis], 1)
+    if label.size != positions or x.shape[axis] == 0:
+        raise ShapeError(
+            f"{op.name}: the scores {x} have {positions} positions of {x.shape[axis]} classes (axis {axis}), but the labels are "
+            f"{label}; expected one label a position."
+        )
+
+
+def class_numbers(label: Array, classes: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Labels as whole numbers.
+
+    Raises:
+        FormatError: one is not a whole number from 0 to classes - 1.
+    """
+    numbers = label.astype(np.int64, copy=False) if label.dtype.kind in "iu" else None
+    if numbers is None:
+        with np.errstate(invalid="ignore"):
+            numbers = np.rint(label).astype(np.int64)
+    wrong = (numbers < 0) | (numbers >= classes) | (numbers != label)
+    if wrong.any():
+        where = int(np.flatnonzero(wrong)[0])
+        raise FormatError(
+            f"label {where} of the batch is {label.reshape(-1)[where]}; expected a whole number from 0 to {classes - 1}, "
+            f"because the scores have {classes} classes. Check the labels in the data, or the number of outputs."
+        )
+    return numbers
+
+
+@dataclasses.dataclass(frozen=True)
+class SoftmaxLoss(Op):
+    """loss = -weight / P sum over positions of ln softmax(x)[label]; the second output is the softmax.
+
+    Shapes: x (..., C, ...), label with one element a position (P of them) -> loss (), probability like x.
+    dx = dloss weight / P (softmax(x) - onehot(label)). The logarithm is taken of no quotient: ln softmax is
+    x - max - ln sum exp(x - max), so a score however small gives a finite loss.
+
+    Args:
+        axis: the axis of the classes.
+        weight: factor of the loss.
+    """
+
+    axis: int = 1
+    weight: float = 1.0
+    n_aux = 1
+
+    def infer(self, x: Spec, label: Spec) -> tuple[Spec, Spec]:
+        """(..., C, ...), (P) -> (), (..., C, ...)."""
+        check_float(self, x)
+        _check_labels(self, x, label, check_axis(self, self.axis, x))
+        return Spec((), x.dtype), x
+
+    def _scores(self, x: Array) -> Array:
+        """The class axis last: (P, C)."""
+        return np.moveaxis(x, self.axis, -1).reshape(-1, x.shape[self.axis])
+
+    def _onehot_places(self, label: Array, classes: int) -> tuple[Array, Array]:
+        # the positions of `_scores` run over the other axes of x in row-major order, as the label's elements do
+        numbers = class_numbers(label, classes).reshape(-1)
+        return np.arange(numbers.size), numbers
+
+    def forward(self, x: Array, label: Array) -> tuple[Array, Array]:
+        """By logarithms of the sums of exponentials, added up in float64."""
+        classes = x.shape[self.axis]
+        places = self._onehot_places(label, classes)
+        with np.errstate(invalid="ignore"):
+            shifted = x - x.max(axis=self.axis, keepdims=True)
+            e = np.exp(shifted)
+            total = e.sum(axis=self.axis, keepdims=True)
+            log_likelihood = self._scores(shifted - np.log(total))[places]
+            loss = -self.weight * log_likelihood.sum(dtype=np.float64) / max(places[0].size, 1)
+            return np.asarray(loss, x.dtype), np.asarray(e / total)
+
+    def backward(
+        self, grads: Sequence[Array], inputs: Sequence[Array], outputs: Sequence[Array], wanted: Sequence[bool]
+    ) -> Sequence[Array | None]:
+        """Weight / P (softmax - onehot)."""
+        probability, label = outputs[1], inputs[1]
+        scores = self._scores(probability).copy()
+        places = self._onehot_places(label, scores.shape[1])
+        scores[places] -= 1
+        scores *= grads[0] * probability.dtype.type(self.weight / max(places[0].size, 1))
+        moved = np.moveaxis(probability, self.axis, -1)
+        return np.ascontiguousarray(np.moveaxis(scores.reshape(moved.shape), -1, self.axis)), None
+
+    def reads(self, n_inputs: int, n_outputs: int) -> tuple[Sequence[int], Sequence[int]]:
+        """The labels and the softmax."""
+        return (1,), (1,)
+
+    def differentiable(self, n_inputs: int) -> Sequence[int]:
+        """The scores, not the labels."""
+        return (0,)
+
+    def work(self, inputs: Sequence[Spec], outputs: Sequence[Spec]) -> int:
+        """As softmax."""
+        return 5 * inputs[0].size
+
+
+@dataclasses.dataclass(frozen=True)
+class SquareLoss(Op):
+    """loss = weight / (2 N) sum of (a - b)^2; da = dloss weight / N (a - b), db = -da.
+
+    Shapes: a (N, ...), b with as many elements and the same N -> loss ().
+
+    Args:
+        weight: factor of the loss.
+    """
+
+    weight: float = 1.0
+
+    def infer(self, a: Spec, b: Spec) -> Spec:
+        """(N, ...), (N, ...) -> ()."""
+        check_float(self, a)
+        if a.dtype != b.dtype or a.size != b.size or a.shape[:1] != b.shape[:1]:
+            raise ShapeError(f"{self.name}: inputs {a} and {b}; expected the same examples, size and type.")
+        return Spec((), a.dtype)
+
+    def forward(self, a: Array, b: Array) -> Array:
+        """Half the mean of the squared distances, added up in float64."""
+        d = (a.reshape(-1) - b.reshape(-1)).astype(np.float64)
+        return np.asarray(0.5 * self.weight * np.dot(d, d) / max(a.shape[0], 1), a.dtype)
+
+    def backward(
+        self, grads: Sequence[Array], inputs: Sequence[Array], outputs: Sequence[Array], wanted: Sequence[bool]
+    ) -> Sequence[Array | None]:
+        """Plus and minus weight / N (a - b)."""
+        a, b = inputs
+        da = (a - b.reshape(a.shape)) * (grads[0] * a.dtype.type(self.weight / max(a.shape[0], 1)))
+        return da, (-da.reshape(b.shape) if wanted[1] else None)
+
+    def work(self, inputs: Sequence[Spec], outputs: Sequence[Spec]) -> int:
+        """Difference, square and sum."""
+        return 3 * inputs[0].size
+
+    def reads(self, n_inputs: int, n_outputs: int) -> tuple[Sequence[int], Sequence[int]]:
+        """Both inputs."""
+        return (0, 1), ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Accuracy(Op):
+    """The share of positions whose largest score is the label's; of equal scores the first counts. No gradient.
+
+    Shapes: x (..., C, ...), label with one element a position -> ().
+
+    Args:
+        axis: the axis of the classes.
+    """
+
+    axis: int = 1
+
+    def infer(self, x: Spec, label: Spec) -> Spec:
+        """(..., C, ...), (P) -> ()."""
+        check_float(self, x)
+        _check_labels(self, x, label, check_axis(self, self.axis, x))
+        return Spec((), x.dtype)
+
+    def forward(self, x: Array, label: Array) -> Array:
+        """Right answers / positions."""
+        numbers = class_numbers(label, x.shape[self.axis]).reshape(-1)
+        right = np.count_nonzero(x.argmax(axis=self.axis).reshape(-1) == numbers)
+        return np.asarray(right / max(numbers.size, 1), x.dtype)
+
+    def work(self, inputs: Sequence[Spec], outputs: Sequence[Spec]) -> int:
+        """One comparison a score."""
+        return inputs[0].size
