@@ -1,0 +1,142 @@
+"""The reference backend: it interprets the ops' own reference code, one op after the other, in plain NumPy.
+
+It is clean, complete and as fast as NumPy's matrix products make it; it uses no arena, fuses nothing in memory and
+runs on one thread but for those products. The other backends are measured against its answers.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+import numpy as np
+
+from mocha.backends.base import AbstractBackend, Executable
+from mocha.errors import MochaError, ShapeError, StateError
+from mocha.graph import Kind, Node, Program, Section, Value
+from mocha.ops import Array, Spec
+from mocha.ops.base import as_tuple
+
+
+class HostStore:
+    """Arrays in host memory, by key."""
+
+    def __init__(self) -> None:
+        self.arrays: dict[str, Array] = {}
+
+    def allocate(self, key: str, array: Array) -> None:
+        """Make a new array with these values."""
+        self.arrays[key] = np.array(array, order="C")
+
+    def read(self, key: str) -> Array:
+        """A copy of the values."""
+        return self.arrays[key].copy()
+
+    def write(self, key: str, array: Array) -> None:
+        """Overwrite the values."""
+        self.arrays[key][...] = array
+
+    def free(self, key: str) -> None:
+        """Drop the array, if it is there."""
+        self.arrays.pop(key, None)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self.arrays
+
+
+class NumpyBackend(AbstractBackend):
+    """The reference: needs nothing but NumPy."""
+
+    name = "numpy"
+    store: HostStore
+
+    @classmethod
+    def describe(cls) -> str:
+        """NumPy's version and the number of processors."""
+        return f"NumPy {np.__version__}, {os.cpu_count()} processors"
+
+    def new_store(self) -> HostStore:
+        """Host memory."""
+        return HostStore()
+
+    def compile(self, program: Program) -> Executable:
+        """Nothing to translate."""
+        return _Interpreter(program, self)
+
+
+class _Interpreter(Executable):
+    """Runs a program node by node."""
+
+    def __init__(self, program: Program, backend: NumpyBackend) -> None:
+        super().__init__(program)
+        self._backend = backend
+        self._values: dict[Value, Array] = {}
+        self._slots = {name: slot for slot, name in enumerate(program.scalars)}
+        self._steps: dict[Section, list[tuple[Node, tuple[Value, ...]]]] = {section: [] for section in Section}
+        for node, dying in zip(program.nodes, program.memory.dying, strict=True):
+            self._steps[node.section].append((node, dying))
+
+    def run(self, *sections: Section, feeds: Mapping[str, Array] | None = None) -> None:
+        """Interpret the sections; forget each value after its last use."""
+        fed = self.checked_feeds(feeds) if Section.FORWARD in sections else {}
+        with np.errstate(all="ignore"):
+            for section in sections:
+                if section is Section.FORWARD:
+                    self._values.update(fed)
+                for node, dying in self._steps[section]:
+                    self._apply(node)
+                    for value in dying:
+                        del self._values[value]
+
+    def _apply(self, node: Node) -> None:
+        inputs = [self._get(value) for value in node.inputs]
+        try:
+            outputs = as_tuple(node.op.forward(*inputs))
+        except MochaError as error:
+            raise type(error)(f"layer {node.layer!r}: {error}") from error
+        except Exception as error:
+            raise MochaError(f"layer {node.layer!r}: op {node.op} failed: {type(error).__name__}: {error}") from error
+        self._check(node, outputs)
+        overwritten = dict(node.updated())
+        for value, array in zip(node.outputs, outputs, strict=True):
+            if value in overwritten:
+                stored = self._backend.store.arrays[overwritten[value].name]
+                stored[...] = array
+                self._values[value] = stored
+            else:
+                self._values[value] = array
+
+    def _check(self, node: Node, outputs: tuple[Array, ...]) -> None:
+        """An op must keep what its shape rule promised; a user's own may not."""
+        found = tuple(Spec.of(np.asarray(array)) for array in outputs)
+        promised = tuple(value.spec for value in node.outputs)
+        if found != promised:
+            raise ShapeError(
+                f"layer {node.layer!r}: op {node.op} gave {', '.join(map(str, found))}; its shape rule promised "
+                f"{', '.join(map(str, promised))}."
+            )
+
+    def _get(self, value: Value) -> Array:
+        if value.kind in (Kind.PARAMETER, Kind.STATE):
+            return self._backend.store.arrays[value.name]
+        if value.kind is Kind.SCALAR:
+            return self.block.values[self._slots[value.name] : self._slots[value.name] + 1].reshape(())
+        if value not in self._values:
+            raise StateError(
+                f"program {self.program.name!r}: {value.name!r} has not been computed yet; run the forward section first."
+            )
+        return self._values[value]
+
+    def read(self, value: Value) -> Array:
+        """A copy."""
+        return np.array(self._get(value))
+
+    def write(self, value: Value, array: Array) -> None:
+        """Overwrite, shape and type as they are."""
+        if np.shape(array) != value.shape:
+            raise ShapeError(f"{value.name!r}: received shape {np.shape(array)}; expected {value.shape}.")
+        self._values[value] = np.array(array, value.dtype)
+
+    def close(self) -> None:
+        """Forget all values."""
+        self._values.clear()
