@@ -1,0 +1,25 @@
+"""The layers that a net is declared with."""
+
+from mocha.layers.base import Layer
+from mocha.layers.computation import (
+    ConcatLayer,
+    DropoutLayer,
+    ElementWiseFunctors,
+    ElementWiseLayer,
+    IdentityLayer,
+    Pooling,
+    PoolingLayer,
+    ReshapeLayer,
+    SoftmaxLayer,
+)
+from mocha.layers.data import AsyncHDF5DataLayer, DataLayer, HDF5DataLayer, MemoryDataLayer
+from mocha.layers.loss import AccuracyLayer, LossLayer, SoftmaxLossLayer, SquareLossLayer
+from mocha.layers.neurons import Neuron, Neurons
+from mocha.layers.trainable import ConvolutionLayer, InnerProductLayer, TrainableLayer
+
+__all__ = [
+    "AccuracyLayer", "AsyncHDF5DataLayer", "ConcatLayer", "ConvolutionLayer", "DataLayer", "DropoutLayer",
+    "ElementWiseFunctors", "ElementWiseLayer", "HDF5DataLayer", "IdentityLayer", "InnerProductLayer", "Layer",
+    "LossLayer", "MemoryDataLayer", "Neuron", "Neurons", "Pooling", "PoolingLayer", "ReshapeLayer", "SoftmaxLayer",
+    "SoftmaxLossLayer", "SquareLossLayer", "TrainableLayer",
+]  # fmt: skip

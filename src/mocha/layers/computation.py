@@ -1,0 +1,208 @@
+"""Layers that compute, without parameters."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import ClassVar, TypeAlias
+
+from mocha import ops
+from mocha.graph import Graph, Phase, Value
+from mocha.layers.base import Layer, as_pair, dimension, pair
+from mocha.layers.neurons import Identity, Neuron, check_neuron
+from mocha.ops import Op
+from mocha.random import stream_of
+
+
+@dataclasses.dataclass(frozen=True)
+class MaxPoolingFunction:
+    """The largest element of a window."""
+
+
+@dataclasses.dataclass(frozen=True)
+class MeanPoolingFunction:
+    """The mean of a window."""
+
+
+class Pooling:
+    """The pooling functions under Mocha's names: `Pooling.Max()`, `Pooling.Mean()`."""
+
+    Max: TypeAlias = MaxPoolingFunction
+    Mean: TypeAlias = MeanPoolingFunction
+
+
+class PoolingLayer(Layer):
+    """The maximum or the mean of each window.
+
+    Shapes: bottom (N, C, H, W) -> top (N, C, H', W'), with H' = ceil((H + 2 pad - kernel) / stride) + 1, less one if
+    there is padding and the last window would start in it. Borders, ties and the mean's divisor are Caffe's: see
+    `mocha.ops.MaxPooling` and `mocha.ops.MeanPooling`.
+
+    Args:
+        kernel: (height, width), or one number for both, >= 1. (Mocha.jl's order is (width, height).)
+        stride: (height, width), or one number for both, >= 1.
+        pad: (height, width), or one number for both, smaller than the kernel.
+        pooling: Pooling.Max() or Pooling.Mean().
+        neuron: the activation of the output.
+    """
+
+    name: str = "pooling"
+    kernel: int | tuple[int, int] = (1, 1)
+    stride: int | tuple[int, int] = (1, 1)
+    pad: int | tuple[int, int] = (0, 0)
+    pooling: MaxPoolingFunction | MeanPoolingFunction = MaxPoolingFunction()
+    neuron: Neuron = Identity()
+
+    def check(self) -> None:
+        """Property by property."""
+        pair(self, "kernel", 1)
+        pair(self, "stride", 1)
+        pair(self, "pad", 0)
+        if any(p >= k for p, k in zip(as_pair(self.pad), as_pair(self.kernel), strict=True)):
+            self.wrong("pad", self.pad, f"less than the kernel, {self.kernel}")
+        if not isinstance(self.pooling, (MaxPoolingFunction, MeanPoolingFunction)):
+            self.wrong("pooling", self.pooling, "Pooling.Max() or Pooling.Mean()")
+        check_neuron(f"{type(self).__name__}({self.name!r})", self.neuron)
+
+    def lower(self, g: Graph, inputs: Sequence[Value], params: Sequence[Value]) -> Sequence[Value]:
+        """Pooling, neuron."""
+        kind = ops.MaxPooling if isinstance(self.pooling, MaxPoolingFunction) else ops.MeanPooling
+        op = kind(as_pair(self.kernel), as_pair(self.stride), as_pair(self.pad))
+        return [self.neuron.lower(g, g(op, x)) for x in inputs]
+
+
+class SoftmaxLayer(Layer):
+    """Scores become a distribution along one axis.
+
+    Args:
+        dim: the axis of the classes, from 0 for the batch; not the batch.
+    """
+
+    name: str = "softmax"
+    dim: int = 1
+
+    def check(self) -> None:
+        """Property by property."""
+        dimension(self, "dim")
+        if self.dim == 0:
+            self.wrong("dim", self.dim, "another axis than the batch")
+
+    def lower(self, g: Graph, inputs: Sequence[Value], params: Sequence[Value]) -> Sequence[Value]:
+        """One op a bottom."""
+        return [g(ops.Softmax(self.dim), x) for x in inputs]
+
+
+class DropoutLayer(Layer):
+    """In training, each element becomes 0 with probability `ratio`; in testing the layer does nothing. In place.
+
+    (Srivastava, Hinton, Krizhevsky, Sutskever and Salakhutdinov, "Dropout: a simple way to prevent neural networks
+    from overfitting", JMLR 15, 2014.)
+
+    Args:
+        ratio: probability of dropping, 0 < ratio < 1.
+        auto_scale: multiply what stays by 1 / (1 - ratio), so that the expectation is kept.
+    """
+
+    name: str = "dropout"
+    ratio: float = 0.5
+    auto_scale: bool = True
+    in_place: ClassVar[bool] = True
+    n_bottoms: ClassVar[int | None] = 1
+
+    def check(self) -> None:
+        """Property by property."""
+        if not isinstance(self.ratio, (int, float)) or not 0 < self.ratio < 1:
+            self.wrong("ratio", self.ratio, "a probability between 0 and 1, both excluded")
+
+    def lower(self, g: Graph, inputs: Sequence[Value], params: Sequence[Value]) -> Sequence[Value]:
+        """One op in training, none in testing."""
+        if g.phase is Phase.TEST:
+            return inputs
+        scale = 1 / (1 - self.ratio) if self.auto_scale else 1.0
+        op = ops.Dropout(self.ratio, scale, stream_of("dropout", self.name, *self.bottoms))
+        return [g(op, inputs[0], g.scalar("seed"), g.scalar("counter"))]
+
+
+class ElementWiseFunctors:
+    """The operations of `ElementWiseLayer` under Mocha's names."""
+
+    Add: TypeAlias = ops.Add
+    Subtract: TypeAlias = ops.Subtract
+    Multiply: TypeAlias = ops.Multiply
+    Divide: TypeAlias = ops.Divide
+
+
+class ElementWiseLayer(Layer):
+    """Two bottoms of one shape become one top, element by element.
+
+    Args:
+        operation: ElementWiseFunctors.Add(), Subtract(), Multiply() or Divide().
+    """
+
+    name: str = "element-wise"
+    operation: Op = ops.Add()
+    n_bottoms: ClassVar[int | None] = 2
+    n_tops: ClassVar[int | None] = 1
+
+    def check(self) -> None:
+        """Property by property."""
+        if not isinstance(self.operation, (ops.Add, ops.Subtract, ops.Multiply, ops.Divide)):
+            self.wrong("operation", self.operation, "ElementWiseFunctors.Add(), Subtract(), Multiply() or Divide()")
+
+    def lower(self, g: Graph, inputs: Sequence[Value], params: Sequence[Value]) -> Sequence[Value]:
+        """One op."""
+        return [g(self.operation, *inputs)]
+
+
+class ConcatLayer(Layer):
+    """Two or more bottoms, equal on all other axes, one behind the other along one axis.
+
+    Args:
+        dim: the axis that grows, from 0 for the batch.
+    """
+
+    name: str = "concat"
+    dim: int = 1
+    n_tops: ClassVar[int | None] = 1
+
+    def check(self) -> None:
+        """Property by property."""
+        dimension(self, "dim")
+        if len(self.bottoms) < 2:
+            self.wrong("bottoms", list(self.bottoms), "at least two blob names")
+
+    def lower(self, g: Graph, inputs: Sequence[Value], params: Sequence[Value]) -> Sequence[Value]:
+        """One op."""
+        return [g(ops.Concat(self.dim), *inputs)]
+
+
+class ReshapeLayer(Layer):
+    """The same elements under another shape; no data moves.
+
+    Args:
+        shape: the new shape of an example, without the batch axis, row-major: (C, H, W). (Mocha.jl's is reversed.)
+    """
+
+    name: str = "reshape"
+    shape: tuple[int, ...]
+
+    def check(self) -> None:
+        """Property by property."""
+        shape = self.shape
+        if not isinstance(shape, (tuple, list)) or any(not isinstance(n, int) or n < 1 for n in shape):
+            self.wrong("shape", shape, "the positive extents of an example, without the batch")
+        self.settle("shape", tuple(shape))
+
+    def lower(self, g: Graph, inputs: Sequence[Value], params: Sequence[Value]) -> Sequence[Value]:
+        """One view a bottom."""
+        return [g(ops.Reshape((x.shape[0], *self.shape)), x) for x in inputs]
+
+
+class IdentityLayer(Layer):
+    """The same blob under another name; no data moves."""
+
+    name: str = "identity"
+
+    def lower(self, g: Graph, inputs: Sequence[Value], params: Sequence[Value]) -> Sequence[Value]:
+        """One view a bottom."""
+        return [g(ops.Identity(), x) for x in inputs]

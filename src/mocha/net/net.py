@@ -1,0 +1,407 @@
+"""A net: layers connected by named blobs, on a backend."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from mocha.backends import AbstractBackend, Executable
+from mocha.data import Feed
+from mocha.errors import MochaError, StateError, TopologyError, did_you_mean
+from mocha.graph import Graph, Phase, Program, Section, Value, build_program, derive_gradients
+from mocha.layers import DataLayer, Layer
+from mocha.net.listing import describe
+from mocha.net.statistics import RunningMeans
+from mocha.net.topology import check_names, sorted_layers
+from mocha.net.views import BlobView, ParameterView
+from mocha.ops import Array, Spec
+from mocha.parameters import Parameter
+from mocha.random import checked_seed
+
+
+@dataclasses.dataclass(frozen=True)
+class _Claim:
+    """A layer's parameters in the registry."""
+
+    layer: str
+    parameters: tuple[Parameter, ...]
+
+
+class Net:
+    """Layers connected by named blobs.
+
+    Everything about the net is checked when it is made: connections, shapes, data, shared parameters.
+
+    Args:
+        name: what it is called in messages.
+        backend: where it runs, and who holds its parameters.
+        layers: in any order.
+        seed: of initial weights, dropout and shuffling, 0 to 2**32 - 1; None for `MOCHA_SEED` from the environment, or
+            a fixed number: a net is reproducible unless you vary this.
+        force_backward: derive gradients for the data blobs too.
+
+    Attributes:
+        layers: in running order.
+        counter: training passes so far; with the seed it determines what dropout draws.
+
+    Raises:
+        TopologyError: the layers do not connect.
+        ShapeError: shapes do not fit, the layer is named.
+        FormatError: the data are not what they should be.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        backend: AbstractBackend,
+        layers: Sequence[Layer],
+        *,
+        seed: int | None = None,
+        force_backward: bool = False,
+    ) -> None:
+        if backend.closed:
+            raise StateError(f"net {name!r}: backend {backend.name!r} was shut down; make a new one.")
+        self.name = name
+        self.backend = backend
+        self.seed = checked_seed(seed)
+        self.layers = sorted_layers(name, layers)
+        self.counter = 0
+        self._force_backward = force_backward
+        self._frozen: set[str] = set()
+        self._claims: list[_Claim] = []
+        self._feeds: dict[str, Feed] = {}
+        self._executables: dict[object, Executable] = {}
+        self._last: Executable | None = None
+        self._means = RunningMeans()
+        self._closed = False
+        self.version = 0
+        try:
+            self._open_data()
+            self._claim_parameters()
+        except BaseException:
+            self.close()
+            raise
+
+    # -- what it is made of
+
+    def reseed(self, seed: int) -> None:
+        """Take another seed for dropout, for shuffling, and for parameters that have no values yet."""
+        if checked_seed(seed) != self.seed:
+            self.seed = checked_seed(seed)
+            for feed in self._feeds.values():
+                feed.close()
+            self._feeds.clear()
+            self._open_data()
+
+    def _open_data(self) -> None:
+        for layer in self.layers:
+            if isinstance(layer, DataLayer):
+                self._feeds[layer.name] = Feed(layer.open(self.seed), prefetch=layer.prefetch)
+        dtypes = {spec.dtype for feed in self._feeds.values() for spec in feed.source.specs.values()}
+        if len(dtypes) > 1:
+            raise TopologyError(
+                f"net {self.name!r}: its data layers give {', '.join(sorted(map(str, dtypes)))}; expected one type for all. "
+                "Convert the data."
+            )
+
+    def _claim_parameters(self) -> None:
+        graph = self.lower(Phase.TRAIN)
+        marked = [claim.layer for claim in self._claims] + list(graph.losses) + [s.layer for s in graph.statistics]
+        check_names(self.name, self.layers, marked)
+
+    def lower(self, phase: Phase) -> Graph:
+        """The net as a graph of ops for a phase, its forward section."""
+        graph = Graph(phase)
+        self._claims = []
+        for layer in self.layers:
+            with graph.within(layer.name):
+                if isinstance(layer, DataLayer):
+                    for top, spec in self._feeds[layer.name].source.specs.items():
+                        graph.input(top, spec)
+                    continue
+                inputs = [graph.blobs[bottom] for bottom in layer.bottoms]
+                params = self._parameters_of(graph, layer, [value.spec for value in inputs])
+                outputs = layer.lower(graph, inputs, params)
+                names = layer.bottoms if layer.in_place else layer.tops
+                if len(outputs) != len(names):
+                    raise MochaError(f"{type(layer).__name__}.lower gave {len(outputs)} values; expected {len(names)}.")
+                for top, value in zip(names, outputs, strict=True):
+                    graph.blobs[top] = value
+                    if value.producer is not None:
+                        value.name = top
+        return graph
+
+    def _parameters_of(self, graph: Graph, layer: Layer, inputs: list[Spec]) -> list[Value]:
+        wanted = layer.parameters(*inputs)
+        if not wanted:
+            return []
+        key = getattr(layer, "param_key", "") or layer.name
+        claimed = self.backend.registry.claim(layer.name, key, wanted)
+        self._claims.append(_Claim(layer.name, claimed))
+        return [graph.parameter(p.key, p.about.spec) for p in claimed]
+
+    def derive(self, graph: Graph) -> dict[str, Value]:
+        """Append the gradients of the objective to a graph of this net.
+
+        Returns:
+            name of a blob, or key of a parameter -> value of its gradient.
+        """
+        wrt = [graph.parameter(p.key, p.about.spec) for p in self.trainable()]
+        if self._force_backward:
+            wrt += [graph.blobs[top] for feed in self._feeds.values() for top in feed.source.specs]
+        gradients = derive_gradients(graph, dict.fromkeys(graph.losses.values(), 1.0), wrt)
+        named = {name: gradients[value] for name, value in graph.blobs.items() if value in gradients}
+        named.update((value.name, gradients[value]) for value in wrt if value in gradients)
+        return named
+
+    @property
+    def parameters(self) -> list[Parameter]:
+        """All parameters of the net, each once, in the order of the layers."""
+        return list(dict.fromkeys(p for claim in self._claims for p in claim.parameters))
+
+    def trainable(self) -> list[Parameter]:
+        """The parameters that no frozen layer holds."""
+        held = {p for claim in self._claims if claim.layer in self._frozen for p in claim.parameters}
+        return [p for p in self.parameters if p not in held]
+
+    def parameters_by_layer(self) -> dict[str, tuple[Parameter, ...]]:
+        """Name of a layer -> its parameters."""
+        return {claim.layer: claim.parameters for claim in self._claims}
+
+    # -- parameters
+
+    def init(self) -> None:
+        """Give the parameters that have no values yet their first ones. Done by itself before the first run."""
+        for parameter in self.parameters:
+            if not parameter.initialized:
+                self.backend.registry.initialize(parameter, self.seed)
+
+    @property
+    def params(self) -> ParameterView:
+        """Parameters by layer and name: `net.params["conv1"]["filter"]` reads a copy, and can be assigned."""
+        return ParameterView(self)
+
+    def freeze(self, *layers: str) -> None:
+        """Keep the parameters of these layers as they are. Effective at once, also while a solver runs."""
+        self._set_frozen(self._frozen | self._named(layers))
+
+    def unfreeze(self, *layers: str) -> None:
+        """Let the parameters of these layers learn again."""
+        self._set_frozen(self._frozen - self._named(layers))
+
+    def freeze_all(self) -> None:
+        """Freeze every layer."""
+        self._set_frozen({claim.layer for claim in self._claims})
+
+    def unfreeze_all(self) -> None:
+        """Freeze no layer."""
+        self._set_frozen(set())
+
+    def is_frozen(self, layer: str) -> bool:
+        """Whether the layer is frozen."""
+        return bool(self._named([layer]) & self._frozen)
+
+    def _named(self, names: Iterable[str]) -> set[str]:
+        known = {layer.name for layer in self.layers}
+        for name in names:
+            if name not in known:
+                raise TopologyError(f"net {self.name!r} has no layer {name!r}. {did_you_mean(name, known)}")
+        return set(names)
+
+    def _set_frozen(self, layers: set[str]) -> None:
+        if layers != self._frozen:
+            self._frozen = layers
+            self.version += 1
+            self._executables.clear()
+
+    # -- running
+
+    def executable(self, key: object, program: Any) -> Executable:
+        """The executable under a key, made from `program()` when there is none yet."""
+        if self._closed or self.backend.closed:
+            raise StateError(f"net {self.name!r}: the net or its backend was shut down; make a new one.")
+        if key not in self._executables:
+            self._executables[key] = self.backend.compile(program())
+        return self._executables[key]
+
+    def forget(self, key: object) -> None:
+        """Drop the executable under a key. What it last computed stays readable."""
+        self._executables.pop(key, None)
+
+    def _program(self, phase: Phase, keep: Iterable[str] | None) -> Program:
+        graph = self.lower(phase)
+        gradients = self.derive(graph) if phase is Phase.TRAIN and keep is None and graph.losses else {}
+        return build_program(self.name, graph, gradients, keep=keep)
+
+    def _by_hand(self, phase: Phase) -> Executable:
+        return self.executable(phase, lambda: self._program(phase, None))
+
+    @property
+    def program(self) -> Program:
+        """The program that `forward()` and `backward()` run."""
+        return self._by_hand(Phase.TRAIN).program
+
+    def next_batch(self) -> dict[str, Array]:
+        """The next batch of each data layer: name of a blob -> array."""
+        return {top: array for feed in self._feeds.values() for top, array in feed.next().items()}
+
+    def run(self, executable: Executable, *sections: Section, feeds: Mapping[str, Array] | None = None) -> None:
+        """Run sections of an executable of this net. The next batch is loaded if FORWARD is among them.
+
+        Args:
+            executable: from `executable`.
+            sections: which, in order.
+            feeds: arrays that take the place of the data layers'.
+        """
+        batch: dict[str, Array] = {}
+        if Section.FORWARD in sections:
+            if self._closed or self.backend.closed:
+                raise StateError(f"net {self.name!r}: the net or its backend was shut down; make a new one.")
+            self.init()
+            needed = [name for feed in self._feeds.values() for name in feed.source.specs]
+            batch = {} if feeds is not None and all(name in feeds for name in needed) else self.next_batch()
+            batch.update(self._converted(feeds or {}))
+            executable.block.set({"seed": self.seed, "counter": self.counter})
+            if executable.program.phase is Phase.TRAIN:
+                self.counter += 1
+        executable.run(*sections, feeds=batch)
+        self._last = executable
+
+    def _converted(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        specs = {name: spec for feed in self._feeds.values() for name, spec in feed.source.specs.items()}
+        for name in feeds:
+            if name not in specs:
+                raise StateError(f"net {self.name!r} has no input {name!r}. {did_you_mean(name, specs)}")
+        return {name: np.array(array, specs[name].dtype) for name, array in feeds.items()}
+
+    def forward(self, *, phase: str = "train", feeds: Mapping[str, Array] | None = None) -> float:
+        """Run the net on the next batch.
+
+        Args:
+            phase: "train" or "test"; dropout drops in training only.
+            feeds: name of a data blob -> array to use in the place of the data layer's.
+
+        Returns:
+            the objective: the sum of all losses.
+        """
+        executable = self._by_hand(Phase(phase))
+        self.run(executable, Section.FORWARD, feeds=feeds)
+        self._means.add(executable)
+        return sum(self.losses().values())
+
+    def backward(self) -> None:
+        """Compute the gradients of the objective of the last `forward()`, without regularisation.
+
+        Raises:
+            StateError: the last run was no training pass by hand.
+        """
+        executable = self._by_hand(Phase.TRAIN)
+        if self._last is not executable:
+            raise StateError(f"net {self.name!r}: backward() needs a forward() in the training phase before it.")
+        executable.run(Section.BACKWARD)
+
+    def forward_backward(self, *, feeds: Mapping[str, Array] | None = None) -> float:
+        """`forward()` and `backward()`; returns the objective."""
+        objective = self.forward(feeds=feeds)
+        self.backward()
+        return objective
+
+    def forward_epoch(self, *, phase: str = "test") -> dict[str, float]:
+        """Run batches until the data's epoch ends, and average the statistics over them.
+
+        Where the batch size does not divide the number of examples, the last batch holds some of the next epoch's.
+
+        Returns:
+            the statistics, see `statistics`.
+        """
+        kind = Phase(phase)
+        executable = self.executable(("epoch", kind), lambda: self._program(kind, ()))
+        epoch = self.epoch
+        while self.epoch == epoch:
+            self.run(executable, Section.FORWARD)
+            self._means.add(executable)
+        return self.statistics()
+
+    # -- what came of it
+
+    @property
+    def epoch(self) -> int:
+        """How many times the first data layer's examples were all used."""
+        if not self._feeds:
+            raise StateError(f"net {self.name!r} has no data layer, and so no epochs.")
+        return next(iter(self._feeds.values())).epoch
+
+    @property
+    def feeds(self) -> Mapping[str, Feed]:
+        """Name of a data layer -> its stream of batches."""
+        return self._feeds
+
+    def rewind(self) -> None:
+        """Start the data from the beginning."""
+        for feed in self._feeds.values():
+            feed.seek(0)
+
+    def losses(self) -> dict[str, float]:
+        """Name of a loss layer -> its value in the last run."""
+        last = self.last
+        return {name: float(last.read(value)) for name, value in last.program.losses.items()}
+
+    def statistics(self) -> dict[str, float]:
+        """What layers reported, averaged over the batches since `reset_statistics`: ``<layer>-<key>`` -> mean."""
+        return self._means.means()
+
+    def statistics_text(self) -> list[str]:
+        """The statistics as lines for people."""
+        return self._means.lines()
+
+    def reset_statistics(self) -> None:
+        """Forget the averages."""
+        self._means.reset()
+
+    @property
+    def last(self) -> Executable:
+        """The executable that ran last.
+
+        Raises:
+            StateError: none did.
+        """
+        if self._last is None:
+            raise StateError(f"net {self.name!r} has not run yet; call net.forward() first.")
+        return self._last
+
+    @property
+    def blobs(self) -> BlobView:
+        """Blobs by name, as the last run left them: `net.blobs["conv"]` is a copy."""
+        return BlobView(self, gradient=False)
+
+    @property
+    def gradients(self) -> BlobView:
+        """Gradients by name of the blob, or by `<layer>___<parameter>`, as the last backward left them."""
+        return BlobView(self, gradient=True)
+
+    output_blobs = blobs
+    diff_blobs = gradients
+
+    def close(self) -> None:
+        """Stop threads, close files, give memory back. The parameters stay with the backend."""
+        self._closed = True
+        for feed in self._feeds.values():
+            feed.close()
+        for executable in self._executables.values():
+            executable.close()
+        self._executables.clear()
+
+    def __enter__(self) -> Net:
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        self.close()
+
+    def __str__(self) -> str:
+        return describe(self)
+
+    def __repr__(self) -> str:
+        return f"<net {self.name!r}: {len(self.layers)} layers on the {self.backend.name} backend>"
