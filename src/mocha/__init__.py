@@ -1,0 +1,116 @@
+"""Mocha for Python: nets as layers over named blobs, solvers, coffee breaks, HDF5, and backends that switch.
+
+`from mocha import *` gives the names of Mocha's own scripts.
+"""
+
+from mocha.backends import Backend, DefaultBackend
+from mocha.coffee import (
+    EarlyStopping,
+    ProgressBar,
+    Snapshot,
+    TrainingSummary,
+    ValidationPerformance,
+    read_statistics,
+    setup_coffee_lounge,
+)
+from mocha.data import DataTransformers
+from mocha.errors import (
+    BackendUnavailable,
+    ConfigError,
+    FormatError,
+    MochaError,
+    ShapeError,
+    StateError,
+    TopologyError,
+)
+from mocha.graph import Graph, Phase
+from mocha.layers import (
+    AccuracyLayer,
+    AsyncHDF5DataLayer,
+    ConcatLayer,
+    ConvolutionLayer,
+    DropoutLayer,
+    ElementWiseFunctors,
+    ElementWiseLayer,
+    HDF5DataLayer,
+    IdentityLayer,
+    InnerProductLayer,
+    Layer,
+    MemoryDataLayer,
+    Neuron,
+    Neurons,
+    Pooling,
+    PoolingLayer,
+    ReshapeLayer,
+    SoftmaxLayer,
+    SoftmaxLossLayer,
+    SquareLossLayer,
+)
+from mocha.net import Net, load_network, save_network
+from mocha.ops import Op, Spec
+from mocha.parameters import (
+    ConstantInitializer,
+    Constraint,
+    GaussianInitializer,
+    Initializer,
+    L1Regu,
+    L2Cons,
+    L2Regu,
+    NoCons,
+    NoRegu,
+    NullInitializer,
+    OrthogonalInitializer,
+    ParameterSpec,
+    Regularizer,
+    XavierInitializer,
+)
+from mocha.solvers import (
+    SGD,
+    CoffeeBreak,
+    LRPolicy,
+    MomPolicy,
+    Nesterov,
+    Solver,
+    SolverMethod,
+    make_solver_parameters,
+)
+from mocha.verbs import (
+    add_coffee_break,
+    backward,
+    destroy,
+    finalize_solve,
+    forward,
+    forward_backward,
+    forward_epoch,
+    freeze,
+    freeze_all,
+    init,
+    init_solve,
+    onestep_solve,
+    registry_reset,
+    setup,
+    shutdown,
+    solve,
+    unfreeze,
+    unfreeze_all,
+)
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Backend", "DefaultBackend", "init", "shutdown", "registry_reset",
+    "Net", "destroy", "forward", "backward", "forward_backward", "forward_epoch", "freeze", "unfreeze", "freeze_all",
+    "unfreeze_all", "load_network", "save_network",
+    "Layer", "AccuracyLayer", "AsyncHDF5DataLayer", "ConcatLayer", "ConvolutionLayer", "DropoutLayer", "ElementWiseLayer",
+    "ElementWiseFunctors", "HDF5DataLayer", "IdentityLayer", "InnerProductLayer", "MemoryDataLayer", "Pooling",
+    "PoolingLayer", "ReshapeLayer", "SoftmaxLayer", "SoftmaxLossLayer", "SquareLossLayer", "DataTransformers",
+    "Neuron", "Neurons", "Initializer", "NullInitializer", "ConstantInitializer", "XavierInitializer",
+    "GaussianInitializer", "OrthogonalInitializer", "Regularizer", "NoRegu", "L1Regu", "L2Regu", "Constraint", "NoCons",
+    "L2Cons", "ParameterSpec",
+    "SGD", "Nesterov", "SolverMethod", "Solver", "make_solver_parameters", "LRPolicy", "MomPolicy", "solve", "init_solve",
+    "onestep_solve", "finalize_solve",
+    "CoffeeBreak", "EarlyStopping", "ProgressBar", "Snapshot", "TrainingSummary", "ValidationPerformance",
+    "add_coffee_break", "read_statistics", "setup", "setup_coffee_lounge",
+    "Graph", "Op", "Phase", "Spec",
+    "MochaError", "BackendUnavailable", "ConfigError", "FormatError", "ShapeError", "StateError", "TopologyError",
+]  # fmt: skip

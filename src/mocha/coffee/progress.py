@@ -1,0 +1,59 @@
+"""A progress bar with rate and remaining time, on terminals."""
+
+from __future__ import annotations
+
+import math
+import sys
+from typing import TYPE_CHECKING, Any
+
+from mocha.solvers import CoffeeBreak, Lounge, SolverState
+
+if TYPE_CHECKING:
+    from mocha.net import Net
+
+
+def on_terminal() -> bool:
+    """Whether standard error is a terminal."""
+    return sys.stderr is not None and sys.stderr.isatty()
+
+
+class ProgressBar(CoffeeBreak):
+    """A bar below the lines that training prints. Have it at every iteration.
+
+    Args:
+        max_iter: where the bar ends; infinity for no end.
+    """
+
+    def __init__(self, max_iter: float) -> None:
+        self._total = None if math.isinf(max_iter) else int(max_iter)
+        self._bar: Any = None
+        self._task: Any = None
+
+    def init(self, net: Net) -> None:
+        """Draw it."""
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+        )
+        self._bar = Progress(*columns, console=Console(stderr=True), transient=False)
+        self._task = self._bar.add_task(net.name, total=self._total, rate="")
+        self._bar.start()
+
+    def enjoy(self, lounge: Lounge, net: Net, state: SolverState) -> None:
+        """Move it."""
+        speed = self._bar.tasks[0].speed
+        rate = f"{speed:.1f} it/s" if speed else ""
+        self._bar.update(self._task, completed=state.iteration, rate=rate)
+
+    def destroy(self, net: Net) -> None:
+        """Leave it as it is."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None

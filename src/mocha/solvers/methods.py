@@ -1,0 +1,104 @@
+"""The methods, in order of complexity: which ops update a parameter, and which scalars those read."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from mocha.graph import Graph, Value
+from mocha.ops import NesterovStep, SgdStep
+from mocha.solvers.policies import Fixed, Policy
+
+Parameters = dict[str, Any]
+"""Solver parameters by name, see `make_solver_parameters`."""
+
+
+class SolverMethod(ABC):
+    """A way to update parameters by their gradients."""
+
+    slots: ClassVar[tuple[str, ...]] = ()
+    """Names of the states that the method keeps for each parameter, each of the parameter's shape, zero at first."""
+
+    @property
+    def name(self) -> str:
+        """What snapshots call it."""
+        return type(self).__name__
+
+    @abstractmethod
+    def defaults(self) -> Parameters:
+        """The method's own solver parameters with their defaults, which are all that it understands."""
+
+    @abstractmethod
+    def scalars(self, params: Parameters, iteration: int) -> Mapping[str, float]:
+        """The scalars of an iteration, by slot of the parameter block."""
+
+    @abstractmethod
+    def step(self, g: Graph, grad: Value, parameter: Value, states: Mapping[str, Value], rate: float) -> None:
+        """Write the update of one parameter into the graph.
+
+        Args:
+            g: the graph.
+            grad: the gradient, clipped and regularised.
+            parameter: the parameter.
+            states: the parameter's states, by slot.
+            rate: the parameter's own multiple of the learning rate.
+        """
+
+
+class SGD(SolverMethod):
+    """Stochastic gradient descent with momentum: v = momentum v - rate g; w = w + v.
+
+    As in Mocha, the momentum at iteration t is what the policy gives for t - 1.
+
+    Solver parameters: `lr_policy`, default LRPolicy.Fixed(0.01); `mom_policy`, default MomPolicy.Fixed(0).
+    """
+
+    slots = ("velocity",)
+
+    def defaults(self) -> Parameters:
+        """Learning rate and momentum."""
+        return {"lr_policy": Fixed(0.01), "mom_policy": Fixed(0.0)}
+
+    def scalars(self, params: Parameters, iteration: int) -> Mapping[str, float]:
+        """`learning_rate` and `momentum`."""
+        rate, momentum = _policies(params)
+        return {"learning_rate": rate.value(iteration), "momentum": momentum.value(iteration - 1)}
+
+    def step(self, g: Graph, grad: Value, parameter: Value, states: Mapping[str, Value], rate: float) -> None:
+        """One op."""
+        g(SgdStep(rate), grad, parameter, states["velocity"], g.scalar("learning_rate"), g.scalar("momentum"))
+
+
+class Nesterov(SolverMethod):
+    """Nesterov's accelerated gradient: w' = w - m1 v + (1 + m2) v', v' = m1 v - rate g.
+
+    m1 is the momentum of the iteration before, m2 of this one. (Bengio, Boulanger-Lewandowski and Pascanu, "Advances
+    in optimizing recurrent networks", 2012.)
+
+    Solver parameters: `lr_policy`, default LRPolicy.Fixed(0.01); `mom_policy`, default MomPolicy.Fixed(0).
+    """
+
+    slots = ("velocity",)
+
+    def defaults(self) -> Parameters:
+        """Learning rate and momentum."""
+        return {"lr_policy": Fixed(0.01), "mom_policy": Fixed(0.0)}
+
+    def scalars(self, params: Parameters, iteration: int) -> Mapping[str, float]:
+        """`learning_rate`, `last_momentum` and `momentum`."""
+        rate, momentum = _policies(params)
+        return {
+            "learning_rate": rate.value(iteration),
+            "last_momentum": momentum.value(iteration - 1),
+            "momentum": momentum.value(iteration),
+        }
+
+    def step(self, g: Graph, grad: Value, parameter: Value, states: Mapping[str, Value], rate: float) -> None:
+        """One op."""
+        rates = (g.scalar(name) for name in ("learning_rate", "last_momentum", "momentum"))
+        g(NesterovStep(rate), grad, parameter, states["velocity"], *rates)
+
+
+def _policies(params: Parameters) -> tuple[Policy, Policy]:
+    return params["lr_policy"], params["mom_policy"]

@@ -1,0 +1,272 @@
+"""How the learning rate and the momentum change with the iteration. One small class each.
+
+`iteration` counts from 1: the first update is iteration 1. A policy is a pure function of it, but for the one that
+watches a validation.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import TypeAlias
+
+from mocha.errors import ConfigError
+
+
+class Policy(ABC):
+    """A number for each iteration."""
+
+    @abstractmethod
+    def value(self, iteration: int) -> float:
+        """The number at an iteration."""
+
+    def state(self) -> dict[str, float]:
+        """What a snapshot must keep of the policy: nothing, for a pure function of the iteration."""
+        return {}
+
+    def restore(self, state: Mapping[str, float]) -> None:
+        """Take back what `state` gave."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Fixed(Policy):
+    """base.
+
+    Args:
+        base: the number, >= 0.
+    """
+
+    base: float
+
+    def __post_init__(self) -> None:
+        _check(self, self.base >= 0, "base >= 0")
+
+    def value(self, iteration: int) -> float:
+        """The same always."""
+        return self.base
+
+
+@dataclasses.dataclass(frozen=True)
+class StepRate(Policy):
+    """base gamma^floor(iteration / stepsize).
+
+    Args:
+        base: the number to start with.
+        gamma: factor of each step.
+        stepsize: iterations in a step, >= 1.
+    """
+
+    base: float
+    gamma: float
+    stepsize: int
+
+    def __post_init__(self) -> None:
+        _check(self, self.base >= 0 and self.gamma >= 0 and self.stepsize >= 1, "base, gamma >= 0 and stepsize >= 1")
+
+    def value(self, iteration: int) -> float:
+        """Step by step."""
+        return float(self.base * self.gamma ** (iteration // self.stepsize))
+
+
+@dataclasses.dataclass(frozen=True)
+class Exp(Policy):
+    """base gamma^iteration.
+
+    Args:
+        base: the number to start with.
+        gamma: factor of each iteration.
+    """
+
+    base: float
+    gamma: float
+
+    def __post_init__(self) -> None:
+        _check(self, self.base >= 0 and self.gamma >= 0, "base, gamma >= 0")
+
+    def value(self, iteration: int) -> float:
+        """Exponential decay."""
+        return float(self.base * self.gamma**iteration)
+
+
+@dataclasses.dataclass(frozen=True)
+class Inv(Policy):
+    """base (1 + gamma iteration)^(-power).
+
+    Args:
+        base: the number to start with.
+        gamma: how fast it falls, >= 0.
+        power: how far it falls.
+    """
+
+    base: float
+    gamma: float
+    power: float
+
+    def __post_init__(self) -> None:
+        _check(self, self.base >= 0 and self.gamma >= 0, "base, gamma >= 0")
+
+    def value(self, iteration: int) -> float:
+        """Inverse decay."""
+        return float(self.base * (1 + self.gamma * iteration) ** -self.power)
+
+
+class Staged(Policy):
+    """One policy after the other; the last for ever.
+
+    Stage k takes over where the iteration reaches n1 + ... + n(k-1). The inner policies get the global iteration.
+
+    Args:
+        stages: pairs (number of iterations, policy).
+    """
+
+    def __init__(self, *stages: tuple[int, Policy]) -> None:
+        self.stages = stages
+        fits = bool(stages) and all(isinstance(s, tuple) and len(s) == 2 and isinstance(s[1], Policy) for s in stages)
+        _check(self, fits and all(n >= 1 for n, _ in stages), "one or more pairs (iterations >= 1, policy)")
+
+    def value(self, iteration: int) -> float:
+        """That of the stage."""
+        end = 0
+        for length, policy in self.stages:
+            end += length
+            if iteration < end:
+                return policy.value(iteration)
+        return self.stages[-1][1].value(iteration)
+
+    def __repr__(self) -> str:
+        return f"Staged({', '.join(map(repr, self.stages))})"
+
+
+class DecayOnValidation(Policy):
+    """The learning rate shrinks, and training goes back to the last good snapshot, when a validation gets worse.
+
+    Each validation is compared with the last good one. If it is not worse it becomes the good one. If it is worse, the
+    rate is multiplied by gamma, and the newest snapshot that is not younger than the good validation is restored from
+    the solver's `load_from` directory: parameters, solver state, iteration, data position. The smaller rate stays.
+    Below `min_lr` nothing happens any more.
+
+    Connect it to a validation with `setup`, before solving.
+
+    Args:
+        base: the rate to start with, > 0.
+        key: name of the statistic, as "test-accuracy-accuracy".
+        gamma: factor on each decay, between 0 and 1.
+        min_lr: no decay below this rate.
+        higher_better: whether a larger statistic is better (accuracy) or worse (a loss).
+    """
+
+    def __init__(
+        self, base: float, key: str, gamma: float = 0.5, min_lr: float = 1e-8, *, higher_better: bool = True
+    ) -> None:
+        self.base, self.key, self.gamma, self.min_lr, self.higher_better = base, key, gamma, min_lr, higher_better
+        _check(self, base > 0 and 0 < gamma < 1 and min_lr >= 0, "base > 0, 0 < gamma < 1 and min_lr >= 0")
+        self.rate = base
+        self.good = math.nan
+        self.good_at = -1
+
+    def value(self, iteration: int) -> float:
+        """The present rate."""
+        return self.rate
+
+    def observe(self, iteration: int, statistic: float) -> bool:
+        """Look at a validation.
+
+        Returns:
+            True if it was worse than the last good one: the rate has been lowered, and training should go back.
+        """
+        better = statistic >= self.good if self.higher_better else statistic <= self.good
+        if math.isnan(self.good) or better:
+            self.good, self.good_at = statistic, iteration
+            return False
+        if self.rate < self.min_lr:
+            return False
+        self.rate *= self.gamma
+        return True
+
+    def state(self) -> dict[str, float]:
+        """The rate, and the last good validation."""
+        return {"rate": self.rate, "good": self.good, "good_at": float(self.good_at)}
+
+    def restore(self, state: Mapping[str, float]) -> None:
+        """Take them back."""
+        self.rate = state.get("rate", self.rate)
+        self.good = state.get("good", self.good)
+        self.good_at = int(state.get("good_at", self.good_at))
+
+    def __repr__(self) -> str:
+        return f"DecayOnValidation({self.base}, {self.key!r}, {self.gamma}, {self.min_lr}, higher_better={self.higher_better})"
+
+
+@dataclasses.dataclass(frozen=True)
+class StepMomentum(Policy):
+    """min(base gamma^floor(iteration / stepsize), max).
+
+    Args:
+        base: the number to start with.
+        gamma: factor of each step.
+        stepsize: iterations in a step, >= 1.
+        max: the largest number.
+    """
+
+    base: float
+    gamma: float
+    stepsize: int
+    max: float
+
+    def __post_init__(self) -> None:
+        _check(self, self.base >= 0 and self.gamma >= 0 and self.stepsize >= 1, "base, gamma >= 0 and stepsize >= 1")
+
+    def value(self, iteration: int) -> float:
+        """Step by step, bounded."""
+        return float(min(self.base * self.gamma ** (iteration // self.stepsize), self.max))
+
+
+@dataclasses.dataclass(frozen=True)
+class Linear(Policy):
+    """min(base + floor(iteration / stepsize) gamma, max).
+
+    Args:
+        base: the number to start with.
+        gamma: added at each step.
+        stepsize: iterations in a step, >= 1.
+        max: the largest number.
+    """
+
+    base: float
+    gamma: float
+    stepsize: int
+    max: float
+
+    def __post_init__(self) -> None:
+        _check(self, self.base >= 0 and self.stepsize >= 1, "base >= 0 and stepsize >= 1")
+
+    def value(self, iteration: int) -> float:
+        """Step by step, bounded."""
+        return float(min(self.base + iteration // self.stepsize * self.gamma, self.max))
+
+
+class LRPolicy:
+    """The learning-rate policies under Mocha's names: `LRPolicy.Inv(0.01, 0.0001, 0.75)` and so on."""
+
+    Fixed: TypeAlias = Fixed
+    Step: TypeAlias = StepRate
+    Exp: TypeAlias = Exp
+    Inv: TypeAlias = Inv
+    Staged: TypeAlias = Staged
+    DecayOnValidation: TypeAlias = DecayOnValidation
+
+
+class MomPolicy:
+    """The momentum policies under Mocha's names: `MomPolicy.Fixed(0.9)` and so on."""
+
+    Fixed: TypeAlias = Fixed
+    Step: TypeAlias = StepMomentum
+    Linear: TypeAlias = Linear
+    Staged: TypeAlias = Staged
+
+
+def _check(policy: Policy, fits: bool, expected: str) -> None:
+    if not fits:
+        raise ConfigError(f"{policy!r}: expected {expected}.")
