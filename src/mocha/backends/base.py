@@ -103,13 +103,14 @@ class Executable(ABC):
             array = np.ascontiguousarray(feeds[value.name]).reshape(np.shape(feeds[value.name]))
             if array.shape != value.shape or array.dtype != value.dtype:
                 raise ShapeError(
-                    f"input {value.name!r}: received {array.dtype} of shape {array.shape}; expected {value.dtype} of shape "
+                    f"input {value.name!r}: received {array.dtype} of shape {array.shape}; expected {value.dtype} of "
+                    "shape "
                     f"{value.shape}."
                 )
             checked[value] = array
         return checked
 
-    def close(self) -> None:  # noqa: B027 - an executable without device memory has nothing to do
+    def close(self) -> None:
         """Give back what it holds. It must not be used afterwards."""
 
 

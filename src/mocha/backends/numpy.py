@@ -91,7 +91,7 @@ class _Interpreter(Executable):
     def _apply(self, node: Node) -> None:
         inputs = [self._get(value) for value in node.inputs]
         try:
-            outputs = as_tuple(node.op.forward(*inputs))
+            outputs = tuple(map(np.asarray, as_tuple(node.op.forward(*inputs))))
         except MochaError as error:
             raise type(error)(f"layer {node.layer!r}: {error}") from error
         except Exception as error:
@@ -108,7 +108,7 @@ class _Interpreter(Executable):
 
     def _check(self, node: Node, outputs: tuple[Array, ...]) -> None:
         """An op must keep what its shape rule promised; a user's own may not."""
-        found = tuple(Spec.of(np.asarray(array)) for array in outputs)
+        found = tuple(map(Spec.of, outputs))
         promised = tuple(value.spec for value in node.outputs)
         if found != promised:
             raise ShapeError(
@@ -123,7 +123,8 @@ class _Interpreter(Executable):
             return self.block.values[self._slots[value.name] : self._slots[value.name] + 1].reshape(())
         if value not in self._values:
             raise StateError(
-                f"program {self.program.name!r}: {value.name!r} has not been computed yet; run the forward section first."
+                f"program {self.program.name!r}: {value.name!r} has not been computed yet; run the forward section "
+                "first."
             )
         return self._values[value]
 
@@ -135,7 +136,10 @@ class _Interpreter(Executable):
         """Overwrite, shape and type as they are."""
         if np.shape(array) != value.shape:
             raise ShapeError(f"{value.name!r}: received shape {np.shape(array)}; expected {value.shape}.")
-        self._values[value] = np.array(array, value.dtype)
+        if value.kind in (Kind.PARAMETER, Kind.STATE):
+            self._backend.store.write(value.name, array)
+        else:
+            self._values[value] = np.array(array, value.dtype)
 
     def close(self) -> None:
         """Forget all values."""

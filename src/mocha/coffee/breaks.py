@@ -26,8 +26,8 @@ class TrainingSummary(CoffeeBreak):
     A number that is no longer a number is warned about once: the training has diverged.
 
     Args:
-        *names: what to tell: `iter`, `obj_val`, one of the method's scalars (`learning_rate`, `momentum`), the name of a
-            loss layer, or `examples_per_second` (since the last summary). Default: `iter` and `obj_val`.
+        *names: what to tell: `iter`, `obj_val`, one of the method's scalars (`learning_rate`, `momentum`), the name of
+            a loss layer, or `examples_per_second` (since the last summary). Default: `iter` and `obj_val`.
 
     All but `iter` are recorded under their names.
     """
@@ -46,14 +46,17 @@ class TrainingSummary(CoffeeBreak):
                 continue
             # before the first update there are no rates yet
             known = state.iteration > 0 or name == "obj_val" or name in state.losses
-            value = self._rate(net, state) if name == "examples_per_second" else state.value(name) if known else math.nan
+            value = (
+                self._rate(net, state) if name == "examples_per_second" else state.value(name) if known else math.nan
+            )
             told.append(f"{name}={value:.1f}" if name == "examples_per_second" else f"{name}={value:.8f}")
             lounge.update_statistics(name, value)
         logger().info(" TRAIN %s", " ".join(told))
         if not self._warned and not math.isfinite(state.obj_val):
             self._warned = True
             logger().warning(
-                "The objective is %s at iteration %d: the training has diverged. Use a smaller learning rate, or clip_gradients.",
+                "The objective is %s at iteration %d: the training has diverged. Use a smaller learning rate, or "
+                "clip_gradients.",
                 state.obj_val,
                 state.iteration,
             )
@@ -100,7 +103,9 @@ class Snapshot(CoffeeBreak):
 
     def _write(self, net: Net, state: SolverState) -> None:
         if self._solver is None:
-            raise ConfigError("Snapshot: add it with add_coffee_break(solver, Snapshot(directory), ...), so that it knows the solver.")
+            raise ConfigError(
+                "Snapshot: add it with add_coffee_break(solver, Snapshot(directory), ...), so that it knows the solver."
+            )
         path = snapshot_path(self.directory, state.iteration)
         if path.exists():
             logger().warning("Overwriting %s.", path)
@@ -189,18 +194,23 @@ def setup_decay(policy: DecayOnValidation, validation: ValidationPerformance, so
         numbers = lounge.get_statistics(policy.key)
         if state.iteration not in numbers:
             raise ConfigError(
-                f"DecayOnValidation: the validation recorded no {policy.key!r}; it recorded {', '.join(sorted(lounge.statistics))}."
+                f"DecayOnValidation: the validation recorded no {policy.key!r}; it recorded "
+                f"{', '.join(sorted(lounge.statistics))}."
             )
         if not policy.observe(state.iteration, numbers[state.iteration]):
             return
         directory = solver.params["load_from"]
         found = newest_snapshot(Path(directory), at_most=policy.good_at) if directory else None
         if found is None:
-            logger().warning("%s got worse: the learning rate is %g now. There is no earlier snapshot to go back to.", policy.key, policy.rate)
+            logger().warning(
+                "%s got worse: the learning rate is %g now. There is no earlier snapshot to go back to.",
+                policy.key,
+                policy.rate,
+            )
             return
         path, state.go_back = found
-        logger().info("%s got worse: the learning rate is %g now, and training goes back to %s.", policy.key, policy.rate, path)
+        logger().info(
+            "%s got worse: the learning rate is %g now, and training goes back to %s.", policy.key, policy.rate, path
+        )
 
     validation.register(listener)
-
-

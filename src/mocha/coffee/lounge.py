@@ -47,12 +47,16 @@ def setup_coffee_lounge(
         FormatError: the file is there, is to be merged, and is no statistics file.
     """
     if file_exists not in ("merge", "overwrite", "panic"):
-        raise ConfigError(f"setup_coffee_lounge: file_exists is {file_exists!r}; expected 'merge', 'overwrite' or 'panic'.")
+        raise ConfigError(
+            f"setup_coffee_lounge: file_exists is {file_exists!r}; expected 'merge', 'overwrite' or 'panic'."
+        )
     if save_into:
         path = Path(save_into)
         if path.exists():
             if file_exists == "panic":
-                raise ConfigError(f"setup_coffee_lounge: {path} exists; move it away, or choose file_exists='merge' or 'overwrite'.")
+                raise ConfigError(
+                    f"setup_coffee_lounge: {path} exists; move it away, or choose file_exists='merge' or 'overwrite'."
+                )
             if file_exists == "merge":
                 solver.lounge.statistics = read_statistics(path)
             else:
@@ -120,7 +124,8 @@ def _series(path: str | Path, name: str, group: Any) -> dict[int, float]:
         fits = False
     if not fits:
         raise FormatError(
-            f"{path}: {name!r} is no statistic; expected a group with the data sets 'iteration' and 'value' of one length. Is "
+            f"{path}: {name!r} is no statistic; expected a group with the data sets 'iteration' and 'value' of one "
+            "length. Is "
             "this a statistics file?"
         )
     return {int(i): float(v) for i, v in zip(iterations, values, strict=True)}

@@ -10,9 +10,7 @@ from mocha.graph.graph import Graph, Node, Section, Value
 from mocha.ops import Fill, Gradient, Sum
 
 
-def derive_gradients(
-    graph: Graph, objective: Mapping[Value, float], wrt: Iterable[Value]
-) -> dict[Value, Value]:
+def derive_gradients(graph: Graph, objective: Mapping[Value, float], wrt: Iterable[Value]) -> dict[Value, Value]:
     """Append to the graph the nodes that compute the gradients of an objective.
 
     Args:
@@ -21,7 +19,7 @@ def derive_gradients(
         wrt: the values whose gradients are wanted (parameters, inputs).
 
     Returns:
-        value -> its gradient, for each value of `wrt` that the objective depends on, and for all values between. A value
+        value -> its gradient, for each value of `wrt` that the objective depends on, and for all values between. One
         that the objective does not depend on has no entry: its gradient is zero, and nothing is computed for it.
     """
     needed = _depending(graph.nodes, set(wrt))
@@ -52,7 +50,8 @@ def derive_gradients(
                 continue
             # an output that the objective does not depend on (one piece of a slice, say) has the gradient zero
             filled = [
-                g if g is not None else graph(Fill(out.shape, out.dtype.name)) for g, out in zip(grads, node.outputs, strict=False)
+                g if g is not None else graph(Fill(out.shape, out.dtype.name))
+                for g, out in zip(grads, node.outputs, strict=False)
             ]
             specs = tuple(v.spec for v in node.inputs), tuple(v.spec for v in node.outputs)
             op = Gradient(node.op, wanted, *specs)
@@ -74,7 +73,9 @@ def _depending(nodes: Iterable[Node], roots: set[Value]) -> set[Value]:
     for node in nodes:
         if any(_wanted(node, needed)):
             needed.update(
-                out for out in node.outputs[: len(node.outputs) - node.op.n_aux] if np.issubdtype(out.dtype, np.floating)
+                out
+                for out in node.outputs[: len(node.outputs) - node.op.n_aux]
+                if np.issubdtype(out.dtype, np.floating)
             )
     return needed
 

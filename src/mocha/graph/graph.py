@@ -148,7 +148,9 @@ class Graph:
     def _source(self, kind: Kind, name: str, spec: Spec) -> Value:
         known = self._sources.setdefault((kind, name), Value(spec, kind, name))
         if known.spec != spec:
-            raise TopologyError(f"{kind.value} {name!r} was {known.spec} before and is {spec} now; expected one and the same.")
+            raise TopologyError(
+                f"{kind.value} {name!r} was {known.spec} before and is {spec} now; expected one and the same."
+            )
         return known
 
     def input(self, name: str, spec: Spec) -> Value:

@@ -55,8 +55,10 @@ class Program:
         if name not in known:
             what = "gradient" if gradient else "blob"
             raise StateError(
-                f"program {self.name!r} keeps no {what} {name!r}. {did_you_mean(name, known)} A program run by a solver keeps "
-                "only what a coffee break asks for with its `blobs`; one run by hand, net.forward() and net.backward(), "
+                f"program {self.name!r} keeps no {what} {name!r}. {did_you_mean(name, known)} A program run by a "
+                "solver keeps "
+                "only what a coffee break asks for with its `blobs`; one run by hand, net.forward() and "
+                "net.backward(), "
                 "keeps all."
             )
         return known[name]
@@ -154,4 +156,6 @@ def _by_section(nodes: Iterable[Node]) -> list[Node]:
 
 def _crossing(nodes: Iterable[Node]) -> set[Value]:
     """Values computed in one section and read in a later one."""
-    return {v for node in nodes for v in node.inputs if v.producer is not None and v.producer.section is not node.section}
+    return {
+        v for node in nodes for v in node.inputs if v.producer is not None and v.producer.section is not node.section
+    }

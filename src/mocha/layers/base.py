@@ -98,7 +98,9 @@ class Layer(_Record, ABC):
         elif len(self.bottoms) != self.n_bottoms:
             self.wrong("bottoms", list(self.bottoms), f"{self.n_bottoms} blob names")
         if len(self.tops) != n_tops:
-            self.wrong("tops", list(self.tops), f"{n_tops} blob names" if n_tops else "none, for this layer has no tops")
+            self.wrong(
+                "tops", list(self.tops), f"{n_tops} blob names" if n_tops else "none, for this layer has no tops"
+            )
         if len(set(self.tops)) != len(self.tops):
             self.wrong("tops", list(self.tops), "distinct names")
 

@@ -112,7 +112,9 @@ class InnerProductLayer(TrainableLayer):
         """Weight and bias."""
         features = {math.prod(x.shape[1:]) for x in inputs}
         if len(features) != 1 or len({x.dtype for x in inputs}) != 1:
-            raise ShapeError(f"bottoms are {', '.join(map(str, inputs))}; expected the same number of features and one type.")
+            raise ShapeError(
+                f"bottoms are {', '.join(map(str, inputs))}; expected the same number of features and one type."
+            )
         spec = Spec((self.output_dim, features.pop()), inputs[0].dtype)
         about = self.weight_init, self.weight_regu, self.weight_cons, float(self.weight_lr)
         return [ParameterSpec("weight", spec, *about), *self.bias(self.output_dim, inputs[0])]
@@ -173,7 +175,8 @@ class ConvolutionLayer(TrainableLayer):
         x = inputs[0]
         if len(set(inputs)) != 1 or x.ndim != 4 or x.shape[1] % self.n_group:
             raise ShapeError(
-                f"bottoms are {', '.join(map(str, inputs))}; expected one shape (N, C, H, W), with C divisible by n_group, "
+                f"bottoms are {', '.join(map(str, inputs))}; expected one shape (N, C, H, W), with C divisible by "
+                "n_group, "
                 f"{self.n_group}."
             )
         spec = Spec((self.n_filter, x.shape[1] // self.n_group, *as_pair(self.kernel)), x.dtype)

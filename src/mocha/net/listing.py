@@ -24,8 +24,14 @@ def describe(net: Net) -> str:
         if own and own[0].key in shown:
             told, count = f"shared: {told}", 0
         shown.update(p.key for p in own)
-        title = type(layer).__name__.removesuffix("Layer") + _neuron(layer) + (" (frozen)" if net.is_frozen(layer.name) else "")
-        rows.append((layer.name, title, _blobs(graph, layer.bottoms), _tops(graph, layer), told, f"{count:,}" if count else ""))
+        title = (
+            type(layer).__name__.removesuffix("Layer")
+            + _neuron(layer)
+            + (" (frozen)" if net.is_frozen(layer.name) else "")
+        )
+        rows.append(
+            (layer.name, title, _blobs(graph, layer.bottoms), _tops(graph, layer), told, f"{count:,}" if count else "")
+        )
     total = sum(p.about.spec.size for p in net.parameters)
     size = sum(p.about.spec.nbytes for p in net.parameters)
     data = [f"{feed.source.examples:,} examples in {name!r}" for name, feed in net.feeds.items()]

@@ -103,7 +103,8 @@ class Net:
         dtypes = {spec.dtype for feed in self._feeds.values() for spec in feed.source.specs.values()}
         if len(dtypes) > 1:
             raise TopologyError(
-                f"net {self.name!r}: its data layers give {', '.join(sorted(map(str, dtypes)))}; expected one type for all. "
+                f"net {self.name!r}: its data layers give {', '.join(sorted(map(str, dtypes)))}; expected one type "
+                "for all. "
                 "Convert the data."
             )
 

@@ -28,7 +28,8 @@ def sorted_layers(net: str, layers: Sequence[Layer]) -> list[Layer]:
         for top in layer.tops:
             if top in maker:
                 raise TopologyError(
-                    f"net {net!r}: the blob {top!r} is made by both {maker[top].name!r} and {layer.name!r}; give one of them "
+                    f"net {net!r}: the blob {top!r} is made by both {maker[top].name!r} and {layer.name!r}; give one "
+                    "of them "
                     "another top."
                 )
             maker[top] = layer
@@ -69,7 +70,8 @@ def check_names(net: str, layers: Sequence[Layer], marked: Sequence[str]) -> Non
     for name in marked:
         if sum(layer.name == name for layer in layers) > 1:
             raise TopologyError(
-                f"net {net!r}: two layers are named {name!r}; a layer with parameters, a loss or statistics needs a name of "
+                f"net {net!r}: two layers are named {name!r}; a layer with parameters, a loss or statistics needs a "
+                "name of "
                 "its own (to share parameters, give both layers the same param_key)."
             )
     sources = [layer.name for layer in layers if isinstance(layer, DataLayer)]

@@ -68,7 +68,8 @@ def assign_parameters(net: Net, arrays: Mapping[str, Array], origin: str, *, die
         if found is None:
             if die_if_not_found and parameter.about.name != "bias":
                 raise FormatError(
-                    f"{origin}: there is no data set {key!r}; it holds {', '.join(sorted(arrays)) or 'none'}. Rename the layer, or "
+                    f"{origin}: there is no data set {key!r}; it holds {', '.join(sorted(arrays)) or 'none'}. Rename "
+                    "the layer, or "
                     "load with die_if_not_found=False to keep the initializer."
                 )
             logger().warning("%s: there is no data set %r; its initializer is kept.", origin, key)

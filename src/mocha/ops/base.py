@@ -73,7 +73,7 @@ class Op(ABC):
     """Pairs (output, input): the output may take over that input's memory, if nobody needs the input any more."""
 
     updates: ClassVar[tuple[tuple[int, int], ...]] = ()
-    """Pairs (output, input): the output is the new value of that input, a parameter or a state that outlives the run."""
+    """Pairs (output, input): the output is the new value of that input, a parameter or state that outlives the run."""
 
     is_view: ClassVar[bool] = False
     """The only output is the first input's memory under another shape."""
@@ -83,17 +83,19 @@ class Op(ABC):
         """How the op is called in print: its class."""
         return type(self).__name__
 
+    # `*inputs: Any, **none: Any` lets each op name its own inputs, `def forward(self, x, w)`; none is passed by name.
+
     @abstractmethod
-    def infer(self, *inputs: Spec) -> Spec | tuple[Spec, ...]:
-        """The shapes and types of the outputs.
+    def infer(self, *inputs: Any, **none: Any) -> Spec | tuple[Spec, ...]:
+        """The shapes and types of the outputs, given the `Spec` of each input.
 
         Raises:
             ShapeError: the inputs do not fit the op or each other.
         """
 
     @abstractmethod
-    def forward(self, *inputs: Array) -> Array | tuple[Array, ...]:
-        """The outputs, computed."""
+    def forward(self, *inputs: Any, **none: Any) -> Array | tuple[Array, ...]:
+        """The outputs, computed from the inputs."""
 
     def backward(
         self,
@@ -128,10 +130,8 @@ class Op(ABC):
         return sum(out.size for out in outputs)
 
     def __str__(self) -> str:
-        if not dataclasses.is_dataclass(self):
-            return self.name
         told = []
-        for field in dataclasses.fields(self):
+        for field in getattr(self, "__dataclass_fields__", {}).values():
             value = getattr(self, field.name)
             if value != field.default:
                 told.append(f"{field.name}={_short(value)}")

@@ -67,7 +67,8 @@ class Gradient(Op):
         result = as_tuple(self.of.backward(list(rest), ins, outs, self.wanted))
         if len(result) != len(self.inputs):
             raise ShapeError(
-                f"{self.of.name}.backward returned {len(result)} gradients; expected one for each of its {len(self.inputs)} "
+                f"{self.of.name}.backward returned {len(result)} gradients; expected one for each of its "
+                f"{len(self.inputs)} "
                 "inputs (None where not wanted)."
             )
         return tuple(g for g, want in zip(result, self.wanted, strict=True) if want)

@@ -6,6 +6,7 @@ import dataclasses
 import itertools
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -42,13 +43,16 @@ class Convolution(Op):
         check_float(self, x)
         rank = len(self.stride)
         if x.ndim != rank + 2:
-            raise ShapeError(f"{self.name}: the input is {x}; expected {rank + 2} axes: examples, channels, {rank} sizes.")
+            raise ShapeError(
+                f"{self.name}: the input is {x}; expected {rank + 2} axes: examples, channels, {rank} sizes."
+            )
         if w.ndim != rank + 2 or w.dtype != x.dtype:
             raise ShapeError(f"{self.name}: the filter is {w}; expected {rank + 2} axes of {x.dtype}.")
         channels, filters = x.shape[1], w.shape[0]
         if channels % self.groups or filters % self.groups or w.shape[1] * self.groups != channels:
             raise ShapeError(
-                f"{self.name}: {channels} channels, {filters} filters of {w.shape[1]} channels and {self.groups} groups "
+                f"{self.name}: {channels} channels, {filters} filters of {w.shape[1]} channels and {self.groups} "
+                "groups "
                 "do not fit; the groups must divide both, and a filter sees channels / groups."
             )
         return Spec((x.shape[0], filters, *self._out_size(x.shape[2:], w.shape[2:])), x.dtype)
@@ -87,13 +91,14 @@ class Convolution(Op):
         """The adjoint of `_columns`: each column is added to the window that it stands for."""
         n, c, *size = shape
         columns = columns.reshape(c, *kernel, *out, n)
-        canvas = np.zeros((c, *(s + 2 * p for s, p in zip(size, self.pad, strict=True)), n), columns.dtype)
+        canvas: Array = np.zeros((c, *(s + 2 * p for s, p in zip(size, self.pad, strict=True)), n), columns.dtype)
         for tap in itertools.product(*map(range, kernel)):
             place = tuple(
                 slice(t * d, t * d + (o - 1) * s + 1, s)
                 for t, d, o, s in zip(tap, self.dilation, out, self.stride, strict=True)
             )
-            canvas[(slice(None), *place)] += columns[(slice(None), *tap)]
+            here: tuple[Any, ...] = (slice(None), *tap)
+            canvas[(slice(None), *place)] += columns[here]
         inner = tuple(slice(p, p + s) for s, p in zip(size, self.pad, strict=True))
         return np.ascontiguousarray(np.moveaxis(canvas[(slice(None), *inner)], -1, 0))
 

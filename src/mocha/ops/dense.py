@@ -30,7 +30,8 @@ class InnerProduct(Op):
         features = math.prod(x.shape[axis:])
         if w.ndim != 2 or w.shape[1] != features or w.dtype != x.dtype:
             raise ShapeError(
-                f"{self.name}: the input {x} has {features} features from axis {axis} on, but the weight is {w}; expected "
+                f"{self.name}: the input {x} has {features} features from axis {axis} on, but the weight is {w}; "
+                "expected "
                 f"(outputs, {features}) of {x.dtype}."
             )
         return Spec((*x.shape[:axis], w.shape[0]), x.dtype)

@@ -20,7 +20,8 @@ def _check_labels(op: Op, x: Spec, label: Spec, axis: int) -> None:
     positions = x.size // max(x.shape[axis], 1)
     if label.size != positions or x.shape[axis] == 0:
         raise ShapeError(
-            f"{op.name}: the scores {x} have {positions} positions of {x.shape[axis]} classes (axis {axis}), but the labels are "
+            f"{op.name}: the scores {x} have {positions} positions of {x.shape[axis]} classes (axis {axis}), but the "
+            "labels are "
             f"{label}; expected one label a position."
         )
 
@@ -39,7 +40,8 @@ def class_numbers(label: Array, classes: int) -> np.ndarray[Any, np.dtype[np.int
     if wrong.any():
         where = int(np.flatnonzero(wrong)[0])
         raise FormatError(
-            f"label {where} of the batch is {label.reshape(-1)[where]}; expected a whole number from 0 to {classes - 1}, "
+            f"label {where} of the batch is {label.reshape(-1)[where]}; expected a whole number from 0 to "
+            f"{classes - 1}, "
             f"because the scores have {classes} classes. Check the labels in the data, or the number of outputs."
         )
     return numbers

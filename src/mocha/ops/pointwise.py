@@ -382,7 +382,9 @@ class AddBias(Op):
         check_float(self, x)
         channels = x.shape[check_axis(self, self.axis, x)]
         if b != Spec((channels,), x.dtype):
-            raise ShapeError(f"{self.name}: the bias is {b}; expected {Spec((channels,), x.dtype)} for an input of {x}.")
+            raise ShapeError(
+                f"{self.name}: the bias is {b}; expected {Spec((channels,), x.dtype)} for an input of {x}."
+            )
         return x
 
     def forward(self, x: Array, b: Array) -> Array:

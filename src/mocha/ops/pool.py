@@ -6,11 +6,15 @@ import dataclasses
 import itertools
 import math
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
 from mocha.errors import ShapeError
 from mocha.ops.base import Array, Op, Shape, Spec, check_float
+
+Index = tuple[Any, ...]
+"""What an array is indexed with: an ellipsis and a slice an axis."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,22 +34,23 @@ class _Windows:
         return tuple(max(r, p + n) for r, p, n in zip(reach, self.pad, self.size, strict=True))
 
     @property
-    def inner(self) -> tuple[slice, ...]:
+    def inner(self) -> Index:
         """Where the image lies within the extent."""
-        return tuple(slice(p, p + n) for p, n in zip(self.pad, self.size, strict=True))
+        return (..., *(slice(p, p + n) for p, n in zip(self.pad, self.size, strict=True)))
 
     def padded(self, x: Array, value: float) -> Array:
         """The image inside its extent, `value` around it."""
         if self.extent == self.size:
             return x
-        canvas = np.full((*x.shape[: x.ndim - len(self.size)], *self.extent), value, x.dtype)
-        canvas[(..., *self.inner)] = x
+        canvas: Array = np.full((*x.shape[: x.ndim - len(self.size)], *self.extent), value, x.dtype)
+        canvas[self.inner] = x
         return canvas
 
-    def taps(self) -> Iterator[tuple[int, tuple[slice, ...]]]:
+    def taps(self) -> Iterator[tuple[int, Index]]:
         """Each tap of the window in row-major order: its number and the cells that it touches, one a window."""
         for number, tap in enumerate(itertools.product(*map(range, self.kernel))):
-            yield number, tuple(slice(t, t + (o - 1) * s + 1, s) for t, o, s in zip(tap, self.out, self.stride, strict=True))
+            ranges = zip(tap, self.out, self.stride, strict=True)
+            yield number, (..., *(slice(t, t + (o - 1) * s + 1, s) for t, o, s in ranges))
 
     def starts(self, axis: int) -> Array:
         """First row of each window along an axis, negative inside the leading padding."""
@@ -59,7 +64,7 @@ class _Windows:
     def empty(self) -> Array:
         """The windows that hold no cell of the image (a stride larger than the kernel can make the last one such)."""
         beyond = self.combined([self.starts(axis) >= n for axis, n in enumerate(self.size)])
-        return np.logical_or.reduce(np.broadcast_arrays(*beyond))
+        return np.asarray(np.logical_or.reduce(np.broadcast_arrays(*beyond)))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,7 +125,7 @@ class MaxPooling(_Pooling):
     n_aux = 1
 
     def infer(self, x: Spec) -> tuple[Spec, Spec]:
-        """(N, C, *size) -> (N, C, *out) twice: the maxima; the winners, in the smallest of uint8 and int32 that fits."""
+        """(N, C, *size) -> (N, C, *out) twice: the maxima, and the winners as uint8, or int32 for a large kernel."""
         check_float(self, x)
         shape = (*x.shape[: x.ndim - len(self.kernel)], *self.windows(x.shape).out)
         return Spec(shape, x.dtype), Spec(shape, self._tap_type)
@@ -141,7 +146,7 @@ class MaxPooling(_Pooling):
         y = np.full((*x.shape[: x.ndim - len(g.size)], *g.out), -np.inf, x.dtype)
         winner = np.broadcast_to(start, y.shape).astype(self._tap_type)
         for number, cells in g.taps():
-            candidate = canvas[(..., *cells)]
+            candidate = canvas[cells]
             better = (candidate > y) | np.isnan(candidate)
             np.copyto(y, candidate, where=better)
             np.copyto(winner, self._tap_type.type(number), where=better)
@@ -157,8 +162,8 @@ class MaxPooling(_Pooling):
         dy = np.where(g.empty(), 0, dy)
         dx = np.zeros((*dy.shape[: dy.ndim - len(g.size)], *g.extent), dy.dtype)
         for number, cells in g.taps():
-            dx[(..., *cells)] += np.where(winner == number, dy, 0)
-        return np.ascontiguousarray(dx[(..., *g.inner)])
+            dx[cells] += np.where(winner == number, dy, 0)
+        return np.ascontiguousarray(dx[g.inner])
 
     def reads(self, n_inputs: int, n_outputs: int) -> tuple[Sequence[int], Sequence[int]]:
         """The winners alone."""
@@ -196,7 +201,7 @@ class MeanPooling(_Pooling):
         canvas = g.padded(x, 0.0)
         y = np.zeros((*x.shape[: x.ndim - len(g.size)], *g.out), x.dtype)
         for _, cells in g.taps():
-            y += canvas[(..., *cells)]
+            y += canvas[cells]
         return np.asarray(y / self._divisor(g, x.dtype))
 
     def backward(
@@ -207,8 +212,8 @@ class MeanPooling(_Pooling):
         share = grads[0] / self._divisor(g, grads[0].dtype)
         dx = np.zeros((*share.shape[: share.ndim - len(g.size)], *g.extent), share.dtype)
         for _, cells in g.taps():
-            dx[(..., *cells)] += share
-        return np.ascontiguousarray(dx[(..., *g.inner)])
+            dx[cells] += share
+        return np.ascontiguousarray(dx[g.inner])
 
     def reads(self, n_inputs: int, n_outputs: int) -> tuple[Sequence[int], Sequence[int]]:
         """Nothing but shapes."""

@@ -73,7 +73,9 @@ class ReduceMean(_Reduce):
     def forward(self, x: Array) -> Array:
         """The mean."""
         with np.errstate(invalid="ignore"):
-            return np.asarray(x.sum(axis=self._gone(Spec.of(x)), keepdims=self.keep) / x.dtype.type(self._count(x)), x.dtype)
+            return np.asarray(
+                x.sum(axis=self._gone(Spec.of(x)), keepdims=self.keep) / x.dtype.type(self._count(x)), x.dtype
+            )
 
     def _count(self, x: Array | Spec) -> int:
         return math.prod(x.shape[a] for a in self._gone(Spec(tuple(x.shape), x.dtype)))

@@ -29,7 +29,8 @@ class Reshape(Op):
         """Any shape of the same size."""
         if math.prod(self.shape) != x.size:
             raise ShapeError(
-                f"{self.name}: an input of {x} has {x.size} elements; the shape {self.shape} needs {math.prod(self.shape)}."
+                f"{self.name}: an input of {x} has {x.size} elements; the shape {self.shape} needs "
+                f"{math.prod(self.shape)}."
             )
         return Spec(self.shape, x.dtype)
 
@@ -103,7 +104,8 @@ class Concat(Op):
             )
             if not fits or other.dtype != first.dtype:
                 raise ShapeError(
-                    f"{self.name}: input {number} is {other}, input 1 is {first}; expected equal types and equal extents on "
+                    f"{self.name}: input {number} is {other}, input 1 is {first}; expected equal types and equal "
+                    "extents on "
                     f"every axis but {axis}."
                 )
         total = sum(x.shape[axis] for x in inputs)

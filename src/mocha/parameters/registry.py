@@ -117,17 +117,23 @@ class Registry:
         self._check_fit(layer, param_key, known, specs)
         return known
 
-    def _check_fit(self, layer: str, param_key: str, known: Sequence[Parameter], specs: Sequence[ParameterSpec]) -> None:
+    def _check_fit(
+        self, layer: str, param_key: str, known: Sequence[Parameter], specs: Sequence[ParameterSpec]
+    ) -> None:
         have = ", ".join(f"{p.about.name} {p.about.spec}" for p in known)
         want = ", ".join(f"{s.name} {s.spec}" for s in specs)
         if have != want:
             raise ShapeError(
-                f"layer {layer!r}: the backend already holds parameters under the key {param_key!r} ({have}), which do not "
+                f"layer {layer!r}: the backend already holds parameters under the key {param_key!r} ({have}), which "
+                "do not "
                 f"fit this layer ({want}). Give the layer another name or param_key, or forget the old ones with "
                 "registry_reset(backend)."
             )
         for p, s in zip(known, specs, strict=True):
-            mine, theirs = (s.regularizer, s.constraint, s.rate), (p.about.regularizer, p.about.constraint, p.about.rate)
+            mine, theirs = (
+                (s.regularizer, s.constraint, s.rate),
+                (p.about.regularizer, p.about.constraint, p.about.rate),
+            )
             if mine != theirs:
                 logger().warning(
                     "layer %r shares %s: its regularizer, constraint and rate stay those of the layer that created it.",
@@ -142,7 +148,8 @@ class Registry:
         values = np.asarray(about.initializer.values(about.spec.shape, draw))
         if values.shape != about.spec.shape:
             raise ConfigError(
-                f"{type(about.initializer).__name__} gave {values.shape} values for {parameter.key}; expected {about.spec.shape}."
+                f"{type(about.initializer).__name__} gave {values.shape} values for {parameter.key}; expected "
+                f"{about.spec.shape}."
             )
         self.store.write(parameter.key, values.astype(about.spec.dtype))
         parameter.initialized = True
@@ -155,7 +162,9 @@ class Registry:
         """
         spec = parameter.about.spec
         if values.shape != spec.shape:
-            raise ShapeError(f"parameter {parameter.key}: received values of shape {values.shape}; expected {spec.shape}.")
+            raise ShapeError(
+                f"parameter {parameter.key}: received values of shape {values.shape}; expected {spec.shape}."
+            )
         self.store.write(parameter.key, np.ascontiguousarray(values, spec.dtype))
         parameter.initialized = True
 

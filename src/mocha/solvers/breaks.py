@@ -99,9 +99,13 @@ class ScheduledBreak:
             if isinstance(value, bool) or not isinstance(value, int) or value < 0:
                 raise ConfigError(f"add_coffee_break: {field} is {value!r}; expected a whole number >= 0.")
         if not isinstance(self.coffee, CoffeeBreak):
-            raise ConfigError(f"add_coffee_break: received {self.coffee!r}; expected a CoffeeBreak such as TrainingSummary().")
+            raise ConfigError(
+                f"add_coffee_break: received {self.coffee!r}; expected a CoffeeBreak such as TrainingSummary()."
+            )
         if not self.every_n_iter and not self.every_n_epoch:
-            raise ConfigError("add_coffee_break: give every_n_iter or every_n_epoch; without either the break never happens.")
+            raise ConfigError(
+                "add_coffee_break: give every_n_iter or every_n_epoch; without either the break never happens."
+            )
 
     def due(self, iteration: int, epoch: int) -> bool:
         """Whether it is time. Iterations take precedence if both are given."""

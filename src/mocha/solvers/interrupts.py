@@ -12,12 +12,13 @@ from mocha.console import logger
 
 
 class Interrupt:
-    """Whether Ctrl-C was pressed."""
+    """Whether Ctrl-C was pressed. It is the signal's handler."""
 
     def __init__(self) -> None:
         self.asked = False
 
     def __call__(self, signum: int, frame: FrameType | None) -> None:
+        """Remember it the first time, raise the second."""
         if self.asked:
             raise KeyboardInterrupt
         self.asked = True
@@ -26,7 +27,10 @@ class Interrupt:
 
 @contextmanager
 def interrupts() -> Iterator[Interrupt]:
-    """Catch the first Ctrl-C inside; the second one raises. Signals reach the main thread only: elsewhere nothing changes."""
+    """Catch the first Ctrl-C inside; the second one raises.
+
+    Signals reach the main thread only: in another one nothing changes.
+    """
     interrupt = Interrupt()
     if threading.current_thread() is not threading.main_thread():
         yield interrupt

@@ -196,7 +196,8 @@ class DecayOnValidation(Policy):
         self.good_at = int(state.get("good_at", self.good_at))
 
     def __repr__(self) -> str:
-        return f"DecayOnValidation({self.base}, {self.key!r}, {self.gamma}, {self.min_lr}, higher_better={self.higher_better})"
+        about = f"{self.base}, {self.key!r}, {self.gamma}, {self.min_lr}, higher_better={self.higher_better}"
+        return f"DecayOnValidation({about})"
 
 
 @dataclasses.dataclass(frozen=True)

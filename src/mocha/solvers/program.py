@@ -55,7 +55,8 @@ def _check_reached(net: Net, learning: list[Parameter], gradients: dict[str, Val
     lost = [p.key for p in learning if p.key not in gradients]
     if lost:
         raise TopologyError(
-            f"net {net.name!r}: no loss depends, by a way that gradients can take, on {', '.join(lost)}. Connect the layer to "
+            f"net {net.name!r}: no loss depends, by a way that gradients can take, on {', '.join(lost)}. Connect the "
+            "layer to "
             "a loss, freeze it, or leave it out."
         )
 

@@ -57,7 +57,8 @@ def restore(solver: Solver, net: Net, state: SolverState, snapshot: Snapshot, *,
         return
     if snapshot.method != solver.method.name:
         raise FormatError(
-            f"the snapshot was taken by the method {snapshot.method}, but this solver uses {solver.method.name}. To start anew "
+            f"the snapshot was taken by the method {snapshot.method}, but this solver uses {solver.method.name}. To "
+            "start anew "
             "from its parameters alone, load them with load_network(path, net) and leave load_from empty."
         )
     store = net.backend.store
@@ -88,7 +89,9 @@ def find(load_from: str | Path) -> tuple[Path, Snapshot] | None:
     if path.suffix in (".h5", ".hdf5"):
         logger().warning("load_from: there is no file %s; starting anew.", path)
     elif path.suffix == ".jld":
-        raise StateError(f"load_from: {path} is a Julia file; convert it to HDF5 first (one data set <layer>___<parameter> each).")
+        raise StateError(
+            f"load_from: {path} is a Julia file; convert it to HDF5 first (one data set <layer>___<parameter> each)."
+        )
     return None
 
 

@@ -196,4 +196,5 @@ class Solver:
 
     def __repr__(self) -> str:
         limit = self.params["max_iter"]
-        return f"<solver {self.method.name}, {'no limit' if limit == math.inf else f'{limit} iterations'}, {len(self.breaks)} breaks>"
+        ends = "no limit" if limit == math.inf else f"{limit} iterations"
+        return f"<solver {self.method.name}, {ends}, {len(self.breaks)} breaks>"

@@ -1,0 +1,20 @@
+"""The catalogue of cases, one family of ops a file, each shape chosen to enter a branch.
+
+All values lie away from kinks, unless a case says otherwise and has no gradient to be held against differences.
+"""
+
+from __future__ import annotations
+
+from mocha.testing.case import Case
+from mocha.testing.cases import compound, conv, dense, loss, pointwise, pool, random, reduce, shape, softmax, update
+
+FAMILIES: dict[str, list[Case]] = {
+    family.__name__.rpartition(".")[2]: family.CASES
+    for family in (conv, pool, dense, pointwise, reduce, softmax, loss, shape, random, update, compound)
+}
+"""The cases by family."""
+
+CASES: list[Case] = [case for cases in FAMILIES.values() for case in cases]
+"""All cases."""
+
+__all__ = ["CASES", "FAMILIES", "Case"]
