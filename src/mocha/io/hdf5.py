@@ -279,13 +279,13 @@ def _is_path(key: str, keys: Mapping[str, Array]) -> bool:
 
 
 def quote_name(name: str) -> str:
-    """Any name as one that HDF5 takes as it is: percent-encoded UTF-8 without slashes and dots."""
-    return quote(name, safe="", errors="surrogatepass").replace(".", "%2E")
+    """Any name as one that HDF5 takes as it is: percent-encoded UTF-8 without slashes and dots; "" is "%"."""
+    return quote(name, safe="", errors="surrogatepass").replace(".", "%2E") or "%"
 
 
 def unquote_name(name: str) -> str:
     """The name that `quote_name` encoded."""
-    return unquote(name, errors="surrogatepass")
+    return "" if name == "%" else unquote(name, errors="surrogatepass")
 
 
 def _listing(names: Any) -> str:

@@ -10,12 +10,13 @@ The layout of a snapshot file, version 1. It is an HDF5 file of the 1.8 format, 
 ``/solver``          one attribute a scalar of the solver (float64), its name percent-encoded
 ``/solver/state``    one dataset a state array, floating-point or whole numbers, its key percent-encoded
 ``/data``            one attribute a data layer (int64): its position; the layer's name percent-encoded
-``/policies``        one attribute a number (float64), named ``<policy>/<number>``, both percent-encoded; a policy
-                     without numbers has the attribute ``<policy>/`` alone
+``/policies``        one attribute ``<policy>/`` = 0 a policy, and one ``<policy>/<name>`` a number that it remembers
+                     (float64); policy and name percent-encoded
 ===================  ==============================================================================================
 
-Percent-encoding is that of URLs, over UTF-8, with all but ASCII letters, digits and ``_-~`` encoded. ``crc32`` is the
-checksum of all that the snapshot says (see `_checksum`), so that damage within a dataset does not go unnoticed.
+Percent-encoding is that of URLs, over UTF-8, with all but ASCII letters, digits and ``_-~`` encoded; the empty
+name is a lone ``%``. ``crc32`` is the checksum of all that the snapshot says (see `_checksum`), so that damage within a
+dataset does not go unnoticed.
 """
 
 from __future__ import annotations
@@ -88,11 +89,11 @@ def write_snapshot(path: str | os.PathLike[str], snapshot: Snapshot) -> None:
         OSError: the file cannot be written.
     """
     for key, array in snapshot.state.items():
-        if not key or np.asarray(array).dtype.kind not in "fiu":
-            raise ConfigError(f"solver state {key!r}: expected a name and an array of numbers.")
+        if np.asarray(array).dtype.kind not in "fiu":
+            raise ConfigError(f"solver state {key!r} has elements of type {np.asarray(array).dtype}; expected numbers.")
     with atomic_path(path) as temporary, create_file(temporary) as file:
         file.attrs["format"] = np.bytes_(FORMAT.encode())
-        file.attrs["method"] = np.bytes_(quote_name(snapshot.method).encode() or b"\0")
+        file.attrs["method"] = np.bytes_(quote_name(snapshot.method).encode())
         file.attrs["version"] = np.int64(VERSION)
         for name in ("iteration", "seed", "counter"):
             file.attrs[name] = np.int64(getattr(snapshot, name))
@@ -107,7 +108,8 @@ def write_snapshot(path: str | os.PathLike[str], snapshot: Snapshot) -> None:
             data.attrs[quote_name(name)] = np.int64(position)
         policies = file.create_group("policies")
         for name, numbers in snapshot.policies.items():
-            for part, number in (numbers or {"": 0.0}).items():
+            policies.attrs[f"{quote_name(name)}/"] = np.float64(0)
+            for part, number in numbers.items():
                 policies.attrs[f"{quote_name(name)}/{quote_name(part)}"] = np.float64(number)
         write_model(file, snapshot.parameters)
 

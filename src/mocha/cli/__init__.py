@@ -1,0 +1,40 @@
+"""The command line, one file a command."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+import mocha
+from mocha.cli.convert import convert
+from mocha.cli.demo import demo
+from mocha.cli.info import info
+from mocha.errors import MochaError
+
+
+class _Group(click.Group):
+    """Turns Mocha's own errors into one line without a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except MochaError as error:
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(mocha.__version__, prog_name="mocha")
+def main() -> None:
+    """Mocha for Python: train nets of layers over named blobs."""
+
+
+for command in (demo, convert, info):
+    main.add_command(command)
+
+
+def run() -> None:
+    """Run the command line; for `python -m mocha`."""
+    main(prog_name="mocha", args=sys.argv[1:])

@@ -1,0 +1,47 @@
+import itertools
+
+import numpy as np
+import pytest
+
+from mocha.errors import ShapeError
+from mocha.ops import InnerProduct, Spec
+from mocha.testing.cases.dense import CASES
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_against_loops(case):
+    x, w = case.arrays()
+    y = case.op.forward(x, w)
+    rows = x.reshape(-1, w.shape[1])
+    found = y.reshape(-1, w.shape[0])
+    for n, k in itertools.product(range(len(rows)), range(len(w))):
+        assert found[n, k] == pytest.approx(sum(rows[n, d] * w[k, d] for d in range(w.shape[1])), abs=1e-12)
+
+
+def test_no_examples():
+    op, x, w = InnerProduct(), np.zeros((0, 4)), np.ones((3, 4))
+    y = op.forward(x, w)
+    assert y.shape == op.infer(Spec.of(x), Spec.of(w)).shape == (0, 3)
+    dx, dw = op.backward([y], [x, w], [], (True, True))
+    assert dx.shape == (0, 4)
+    np.testing.assert_array_equal(dw, np.zeros((3, 4)))
+
+
+@pytest.mark.parametrize(
+    ("x", "w", "axis", "words"),
+    [
+        ((2, 3, 4), (5, 3), 1, r"12 features from axis 1 on, but the weight is 5x3 float32; expected \(outputs, 12\)"),
+        ((2, 3, 4), (5, 12, 1), 1, "the weight is 5x12x1"),
+        ((2, 3, 4), (5, 12), 2, "4 features from axis 2 on"),
+        ((2, 3), (5, 3), 3, "axis 3 does not exist"),
+    ],
+)
+def test_shapes_that_do_not_fit(x, w, axis, words):
+    f = np.dtype(np.float32)
+    with pytest.raises(ShapeError, match=words):
+        InnerProduct(axis).infer(Spec(x, f), Spec(w, f))
+
+
+def test_types_that_do_not_fit():
+    with pytest.raises(ShapeError, match="of float64"):
+        InnerProduct().infer(Spec((1, 3), np.dtype(np.float64)), Spec((2, 3), np.dtype(np.float32)))

@@ -1,0 +1,124 @@
+import math
+
+import numpy as np
+import pytest
+
+from mocha.errors import FormatError, ShapeError
+from mocha.ops import Accuracy, SoftmaxLoss, Spec, SquareLoss
+from mocha.ops.loss import class_numbers
+from mocha.testing.cases.loss import CASES
+
+F32, F64 = np.dtype(np.float32), np.dtype(np.float64)
+
+
+def _rows(case):
+    x, label = case.arrays()
+    axis = case.op.axis
+    return np.moveaxis(x, axis, -1).reshape(-1, x.shape[axis]), label.reshape(-1).astype(int)
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if isinstance(c.op, SoftmaxLoss) and c.checked is None], ids=str)
+def test_softmax_loss_against_the_formula(case):
+    total, (rows, label) = 0.0, _rows(case)
+    for row, k in zip(rows, label, strict=True):
+        total -= math.log(math.exp(row[k]) / sum(math.exp(v) for v in row))
+    loss, probability = case.op.forward(*case.arrays())
+    assert loss == pytest.approx(case.op.weight * total / len(label), rel=1e-12)
+    np.testing.assert_allclose(probability.sum(axis=case.op.axis), 1.0)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_softmax_loss_of_extreme_scores_is_finite(dtype):
+    x = np.array([[1e4, -1e4, 0.0]], dtype)
+    for label, expected in [(0, 0.0), (1, 2e4), (2, 1e4)]:
+        loss, probability = SoftmaxLoss().forward(x, np.array([label]))
+        assert loss == expected
+        dx, _ = SoftmaxLoss().backward(
+            [np.asarray(1, dtype)], [x, np.array([label])], [loss, probability], (True, False)
+        )
+        np.testing.assert_array_equal(dx, [np.array([1, 0, 0]) - np.eye(3)[label]])
+
+
+def test_nan_scores_give_a_nan_loss():
+    loss, _ = SoftmaxLoss().forward(np.array([[math.nan, 0.0], [1.0, 2.0]]), np.array([0, 1]))
+    assert math.isnan(loss)
+
+
+def test_square_loss():
+    a, b = np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([[0.0, 2.0], [5.0, 1.0]])
+    assert SquareLoss().forward(a, b) == (1 + 0 + 4 + 9) / (2 * 2)
+    assert SquareLoss(3.0).forward(a, b.reshape(2, 2, 1, 1)) == 3 * 14 / 4
+    da, db = SquareLoss(3.0).backward([np.asarray(2.0)], [a, b], [], (True, True))
+    np.testing.assert_allclose(da, 2 * 3 / 2 * (a - b))
+    np.testing.assert_allclose(db, -da)
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if isinstance(c.op, Accuracy)], ids=str)
+def test_accuracy_against_loops(case):
+    right, (rows, label) = 0, _rows(case)
+    for row, k in zip(rows, label, strict=True):
+        right += max(range(len(row)), key=lambda i, row=row: row[i]) == k  # max gives the first of equal ones
+    assert case.op.forward(*case.arrays()) == right / len(label)
+    assert not case.op.differentiable(2)
+
+
+def test_losses_are_added_up_in_double():
+    n = 200_000
+    x = np.zeros((n, 2), np.float32)
+    loss, _ = SoftmaxLoss().forward(x, np.zeros(n, np.float32))
+    assert loss.dtype == np.float32
+    assert loss == np.float32(math.log(2))
+    assert SquareLoss().forward(np.full((n, 1), 0.1, np.float32), np.zeros((n, 1), np.float32)) == pytest.approx(0.005)
+
+
+@pytest.mark.parametrize(
+    ("label", "words"),
+    [
+        (np.array([0.0, 3.0, 1.0]), r"label 1 of the batch is 3\.0; expected a whole number from 0 to 2"),
+        (np.array([0, 1, -1]), "label 2 of the batch is -1"),
+        (np.array([0.5, 1.0, 1.0]), r"label 0 of the batch is 0\.5"),
+        (np.array([0.0, math.nan, 1.0]), "label 1 of the batch is nan"),
+        (np.array([0.0, 1.0, math.inf]), "label 2 of the batch is inf"),
+        (np.array([[0], [7], [1]], np.uint8), "label 1 of the batch is 7"),
+        (np.array([0, 2**64 - 1, 1], np.uint64), "label 1 of the batch is"),
+    ],
+)
+@pytest.mark.parametrize("op", [SoftmaxLoss(), Accuracy()], ids=str)
+def test_labels_that_cannot_be(op, label, words):
+    with pytest.raises(FormatError, match=words):
+        op.forward(np.zeros((3, 3)), label)
+
+
+def test_class_numbers():
+    for dtype in (np.float32, np.float64, np.int8, np.uint8, np.int64):
+        found = class_numbers(np.array([[0], [2]], dtype), 3)
+        assert found.dtype == np.int64
+        np.testing.assert_array_equal(found, [[0], [2]])
+
+
+def test_no_examples():
+    loss, probability = SoftmaxLoss().forward(np.zeros((0, 3)), np.zeros(0))
+    assert loss == 0
+    assert probability.shape == (0, 3)
+    dx, _ = SoftmaxLoss().backward([np.asarray(1.0)], [probability, np.zeros(0)], [loss, probability], (True, False))
+    assert dx.shape == (0, 3)
+    assert SquareLoss().forward(np.zeros((0, 3)), np.zeros((0, 3))) == 0
+    assert Accuracy().forward(np.zeros((0, 3)), np.zeros(0)) == 0
+
+
+@pytest.mark.parametrize(
+    ("op", "a", "b", "words"),
+    [
+        (SoftmaxLoss(), Spec((4, 3), F32), Spec((3,), F32), "4 positions of 3 classes .axis 1., but the labels are 3"),
+        (SoftmaxLoss(2), Spec((4, 3), F32), Spec((4,), F32), "axis 2 does not exist"),
+        (SoftmaxLoss(), Spec((4, 3), np.dtype(np.int8)), Spec((4,), F32), "int8"),
+        (SoftmaxLoss(), Spec((4, 0), F32), Spec((4,), F32), "of 0 classes"),
+        (Accuracy(), Spec((4, 3, 2, 2), F32), Spec((4,), F32), "16 positions"),
+        (SquareLoss(), Spec((4, 3), F32), Spec((4, 2), F32), "expected the same examples, size and type"),
+        (SquareLoss(), Spec((4, 3), F32), Spec((3, 4), F32), "expected the same examples, size and type"),
+        (SquareLoss(), Spec((4, 3), F32), Spec((4, 3), F64), "expected the same examples, size and type"),
+    ],
+)
+def test_shapes_that_do_not_fit(op, a, b, words):
+    with pytest.raises(ShapeError, match=words):
+        op.infer(a, b)
