@@ -161,3 +161,8 @@ def test_types_that_do_not_fit():
     for kind in (MaxPooling, MeanPooling):
         with pytest.raises(ShapeError, match="expected float32 or float64"):
             kind((2, 2)).infer(Spec((1, 1, 4, 4), np.dtype(np.uint8)))
+
+
+def test_geometry_of_different_ranks_is_refused():
+    with pytest.raises(ShapeError, match="one number an axis"):
+        MaxPooling((2,), stride=(1, 1))

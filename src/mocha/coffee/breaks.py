@@ -37,6 +37,10 @@ class TrainingSummary(CoffeeBreak):
         self._last: tuple[float, int] | None = None
         self._warned = False
 
+    def init(self, net: Net) -> None:
+        """A training begins."""
+        self._last, self._warned = None, False
+
     def enjoy(self, lounge: Lounge, net: Net, state: SolverState) -> None:
         """One line."""
         told = []
@@ -44,12 +48,9 @@ class TrainingSummary(CoffeeBreak):
             if name == "iter":
                 told.append(f"iter={state.iteration:06d}")
                 continue
-            # before the first update there are no rates yet
-            known = state.iteration > 0 or name == "obj_val" or name in state.losses
-            value = (
-                self._rate(net, state) if name == "examples_per_second" else state.value(name) if known else math.nan
-            )
-            told.append(f"{name}={value:.1f}" if name == "examples_per_second" else f"{name}={value:.8f}")
+            speed = name == "examples_per_second"
+            value = self._rate(net, state) if speed else state.value(name)
+            told.append(f"{name}={value:.1f}" if speed else f"{name}={value:.8f}")
             lounge.update_statistics(name, value)
         logger().info(" TRAIN %s", " ".join(told))
         if not self._warned and not math.isfinite(state.obj_val):
@@ -65,7 +66,7 @@ class TrainingSummary(CoffeeBreak):
         """Examples a second since the last summary."""
         now, before = time.monotonic(), self._last
         self._last = now, state.iteration
-        if before is None or now <= before[0] or not net.feeds:
+        if before is None or now <= before[0] or state.iteration <= before[1] or not net.feeds:
             return math.nan
         batch = next(iter(net.feeds.values())).source.batch_size
         return (state.iteration - before[1]) * batch / (now - before[0])
@@ -166,6 +167,10 @@ class EarlyStopping(CoffeeBreak):
         self.key, self.patience, self.higher_better = key, patience, higher_better
         self._best = math.nan
         self._waited = 0
+
+    def init(self, net: Net) -> None:
+        """A training begins."""
+        self._best, self._waited = math.nan, 0
 
     def enjoy(self, lounge: Lounge, net: Net, state: SolverState) -> None:
         """Compare the newest number with the best."""

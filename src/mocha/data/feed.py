@@ -72,7 +72,7 @@ class Feed:
         if self._worker is None or not self._worker.is_ours:
             self._worker = _Worker(self.source, self._position, self.prefetch)
             # Ends the thread of a feed that nobody closed: when it is collected, and before the interpreter goes.
-            weakref.finalize(self, self._worker.stop)
+            self._worker.ender = weakref.finalize(self, self._worker.stop)
         fetched = self._worker.take()
         if isinstance(fetched, BaseException):
             self._drop_worker()
@@ -83,6 +83,8 @@ class Feed:
         worker, self._worker = self._worker, None
         if worker is not None:
             worker.stop()
+            if worker.ender is not None:
+                worker.ender.detach()
 
 
 class _Worker:
@@ -100,6 +102,7 @@ class _Worker:
         self._changed = threading.Condition()
         self._stopped = False
         self._pid = os.getpid()
+        self.ender: weakref.finalize[[], Feed] | None = None
         self._thread = threading.Thread(target=self._run, name="mocha-feed", daemon=True)
         self._thread.start()
 

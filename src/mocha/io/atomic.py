@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,7 +24,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     final = Path(os.path.realpath(path))
     final.parent.mkdir(parents=True, exist_ok=True)
     # In the same directory, as only there renaming is one step. The name is short: the final one may be long already.
-    temporary = final.parent / f".mocha-{os.getpid()}-{uuid.uuid4().hex[:12]}.tmp"
+    temporary = final.parent / f".mocha-{os.getpid()}-{os.urandom(6).hex()}.tmp"
     try:
         yield temporary
         _flush(temporary)

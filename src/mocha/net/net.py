@@ -10,7 +10,7 @@ import numpy as np
 
 from mocha.backends import AbstractBackend, Executable
 from mocha.data import Feed
-from mocha.errors import MochaError, StateError, TopologyError, did_you_mean
+from mocha.errors import ConfigError, MochaError, StateError, TopologyError, did_you_mean
 from mocha.graph import Graph, Phase, Program, Section, Value, build_program, derive_gradients
 from mocha.layers import DataLayer, Layer
 from mocha.net.listing import describe
@@ -127,6 +127,8 @@ class Net:
                 params = self._parameters_of(graph, layer, [value.spec for value in inputs])
                 outputs = layer.lower(graph, inputs, params)
                 names = layer.bottoms if layer.in_place else layer.tops
+                if not isinstance(outputs, (list, tuple)):
+                    raise MochaError(f"{type(layer).__name__}.lower gave {outputs}; expected a list of values.")
                 if len(outputs) != len(names):
                     raise MochaError(f"{type(layer).__name__}.lower gave {len(outputs)} values; expected {len(names)}.")
                 for top, value in zip(names, outputs, strict=True):
@@ -175,8 +177,17 @@ class Net:
     # -- parameters
 
     def init(self) -> None:
-        """Give the parameters that have no values yet their first ones. Done by itself before the first run."""
+        """Give the parameters that have no values yet their first ones. Done by itself before the first run.
+
+        Raises:
+            StateError: the backend was shut down, or made to forget its parameters.
+        """
         for parameter in self.parameters:
+            if parameter.key not in self.backend.store:
+                raise StateError(
+                    f"net {self.name!r}: the backend holds {parameter.key} no more, after a shutdown or a "
+                    "registry_reset; make a new net."
+                )
             if not parameter.initialized:
                 self.backend.registry.initialize(parameter, self.seed)
 
@@ -288,7 +299,7 @@ class Net:
         Returns:
             the objective: the sum of all losses.
         """
-        executable = self._by_hand(Phase(phase))
+        executable = self._by_hand(_checked_phase(phase))
         self.run(executable, Section.FORWARD, feeds=feeds)
         self._means.add(executable)
         return sum(self.losses().values())
@@ -318,7 +329,7 @@ class Net:
         Returns:
             the statistics, see `statistics`.
         """
-        kind = Phase(phase)
+        kind = _checked_phase(phase)
         executable = self.executable(("epoch", kind), lambda: self._program(kind, ()))
         epoch = self.epoch
         while self.epoch == epoch:
@@ -367,8 +378,10 @@ class Net:
         """The executable that ran last.
 
         Raises:
-            StateError: none did.
+            StateError: none did, or the net was closed.
         """
+        if self._closed:
+            raise StateError(f"net {self.name!r} was closed; read what you need before.")
         if self._last is None:
             raise StateError(f"net {self.name!r} has not run yet; call net.forward() first.")
         return self._last
@@ -406,3 +419,14 @@ class Net:
 
     def __repr__(self) -> str:
         return f"<net {self.name!r}: {len(self.layers)} layers on the {self.backend.name} backend>"
+
+
+def _checked_phase(phase: str) -> Phase:
+    """A phase by its name.
+
+    Raises:
+        ConfigError: there is no such phase.
+    """
+    if phase not in ("train", "test"):
+        raise ConfigError(f"phase is {phase!r}; expected 'train' or 'test'.")
+    return Phase(phase)

@@ -173,6 +173,16 @@ def check_axis(op: Op, axis: int, spec: Spec) -> int:
     return axis % spec.ndim
 
 
+def check_ranks(op: Op, *geometry: Shape) -> None:
+    """Kernel, stride, padding and the like must speak of the same number of axes.
+
+    Raises:
+        ShapeError: they do not.
+    """
+    if len({len(numbers) for numbers in geometry}) != 1:
+        raise ShapeError(f"{op}: expected one number an axis in each of its properties, and the same number of axes.")
+
+
 def check_float(op: Op, spec: Spec) -> None:
     """An input must be float32 or float64.
 

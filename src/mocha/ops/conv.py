@@ -12,7 +12,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from mocha.errors import ShapeError
-from mocha.ops.base import Array, Op, Shape, Spec, check_float
+from mocha.ops.base import Array, Op, Shape, Spec, check_float, check_ranks
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +37,9 @@ class Convolution(Op):
     pad: Shape = (0, 0)
     dilation: Shape = (1, 1)
     groups: int = 1
+
+    def __post_init__(self) -> None:
+        check_ranks(self, self.stride, self.pad, self.dilation)
 
     def infer(self, x: Spec, w: Spec) -> Spec:
         """(N, C, *size), (K, C/groups, *kernel) -> (N, K, *out)."""

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from mocha.errors import ShapeError
-from mocha.ops.base import Array, Op, Shape, Spec, check_float
+from mocha.ops.base import Array, Op, Shape, Spec, check_float, check_ranks
 
 Index = tuple[Any, ...]
 """What an array is indexed with: an ellipsis and a slice an axis."""
@@ -88,6 +88,9 @@ class _Pooling(Op):
     stride: Shape = (1, 1)
     pad: Shape = (0, 0)
     ceil: bool = True
+
+    def __post_init__(self) -> None:
+        check_ranks(self, self.kernel, self.stride, self.pad)
 
     def windows(self, shape: Shape) -> _Windows:
         """The geometry on an input of this shape."""

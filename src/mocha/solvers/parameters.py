@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 from mocha.errors import ConfigError, did_you_mean
@@ -47,6 +48,8 @@ def check_parameters(method: SolverMethod, params: Parameters) -> None:
         if name not in params:
             raise ConfigError(f"{method.name}: the solver parameter {name!r} is missing; use make_solver_parameters.")
         value = params[name]
+        if isinstance(default, str) and not isinstance(value, (str, Path)):
+            raise ConfigError(f"{method.name}: {name} is {value!r}; expected a path, or an empty string for none.")
         if isinstance(default, Policy) and not isinstance(value, Policy):
             raise ConfigError(f"{method.name}: {name} is {value!r}; expected a policy such as LRPolicy.Fixed(0.01).")
         if isinstance(default, float) and not (isinstance(value, (int, float)) and value >= 0):

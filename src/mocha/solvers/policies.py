@@ -135,6 +135,16 @@ class Staged(Policy):
                 return policy.value(iteration)
         return self.stages[-1][1].value(iteration)
 
+    def state(self) -> dict[str, float]:
+        """What the stages remember, each name with the stage's number before it."""
+        return {f"{k}/{name}": number for k, (_, p) in enumerate(self.stages) for name, number in p.state().items()}
+
+    def restore(self, state: Mapping[str, float]) -> None:
+        """Give it back to them."""
+        for k, (_, policy) in enumerate(self.stages):
+            prefix = f"{k}/"
+            policy.restore({n.removeprefix(prefix): number for n, number in state.items() if n.startswith(prefix)})
+
     def __repr__(self) -> str:
         return f"Staged({', '.join(map(repr, self.stages))})"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mocha.console import logger
-from mocha.errors import FormatError, StateError
+from mocha.errors import FormatError
 from mocha.io import Snapshot, newest_snapshot, read_snapshot
 from mocha.net import assign_parameters, network_parameters
 from mocha.solvers.policies import Policy
@@ -82,17 +82,22 @@ def restore(solver: Solver, net: Net, state: SolverState, snapshot: Snapshot, *,
 def find(load_from: str | Path) -> tuple[Path, Snapshot] | None:
     """What `load_from` names: a file, or the newest readable snapshot of a directory; None if there is nothing yet."""
     path = Path(load_from)
-    if path.is_dir():
+    if is_directory(path):
         return newest_snapshot(path)
-    if path.is_file():
-        return path, read_snapshot(path)
-    if path.suffix in (".h5", ".hdf5"):
-        logger().warning("load_from: there is no file %s; starting anew.", path)
-    elif path.suffix == ".jld":
-        raise StateError(
+    if path.suffix == ".jld":
+        raise FormatError(
             f"load_from: {path} is a Julia file; convert it to HDF5 first (one data set <layer>___<parameter> each)."
         )
+    if path.is_file():
+        return path, read_snapshot(path)
+    logger().warning("load_from: there is no file %s; starting anew.", path)
     return None
+
+
+def is_directory(load_from: str | Path) -> bool:
+    """Whether `load_from` names a directory, perhaps one that is still to be made, and not a file."""
+    path = Path(load_from)
+    return path.is_dir() or not (path.is_file() or path.suffix in (".h5", ".hdf5", ".jld"))
 
 
 def _policies(solver: Solver) -> dict[str, Policy]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 from pathlib import Path
@@ -97,9 +98,10 @@ class Solver:
 
     def init_solve(self, net: Net) -> SolverState:
         """Get ready: load what `load_from` names, and run the first batch forward."""
-        state = SolverState()
         net.init()
         self._executable(net)
+        # before the first update there are no rates yet, but their names are known
+        state = SolverState(dict.fromkeys(self.method.scalars(self.params, 1), math.nan))
         self._zero_states(net)
         if self.params["load_from"]:
             found = resume.find(self.params["load_from"])
@@ -107,9 +109,13 @@ class Solver:
                 path, snapshot = found
                 resume.restore(self, net, state, snapshot)
                 logger().info("Loaded %s, going on from iteration %d.", path, state.iteration)
-        for scheduled in self.breaks:
-            scheduled.coffee.init(net)
-        self._forward(net, state)
+        try:
+            for scheduled in self.breaks:
+                scheduled.coffee.init(net)
+            self._forward(net, state)
+        except BaseException:
+            self.finalize_solve(net, state)
+            raise
         if net.feeds:
             for scheduled in self.breaks:
                 scheduled.last_epoch = net.epoch
@@ -130,8 +136,12 @@ class Solver:
 
     def finalize_solve(self, net: Net, state: SolverState) -> None:
         """Tell the breaks that it is over, and forget the training program and the method's states."""
-        for scheduled in self.breaks:
-            scheduled.coffee.destroy(net)
+        with contextlib.ExitStack() as endings:  # all of them are done, in this order, also when one of them fails
+            endings.callback(self._forget, net)
+            for scheduled in reversed(self.breaks):
+                endings.callback(scheduled.coffee.destroy, net)
+
+    def _forget(self, net: Net) -> None:
         net.forget(self._key)
         if not net.backend.closed:
             for key in self._state_keys(net):
@@ -179,8 +189,8 @@ class Solver:
         state.stop("interrupted by Ctrl-C")
         saved = [scheduled.coffee.interrupted(net, state) for scheduled in self.breaks]
         if not any(saved):
-            where = Path(self.params["load_from"] or ".")
-            if self.params["load_from"] and not where.suffix:
+            where = self.params["load_from"]
+            if where and resume.is_directory(where):
                 logger().info("Saved %s.", self.snapshot(net, state, where))
             else:
                 logger().warning("Nothing was saved: there is no Snapshot break, and load_from names no directory.")

@@ -18,14 +18,14 @@ class SolverState:
 
     Attributes:
         iteration: updates done so far.
-        scalars: the method's scalars at the last update: `learning_rate`, `momentum`, ...
+        scalars: the method's scalars at the last update: `learning_rate`, `momentum`, ...; NaN before the first.
         stop_reason: why training is to end after this iteration, or "".
         go_back: a snapshot to restore after this iteration's breaks, or None.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, scalars: Mapping[str, float] | None = None) -> None:
         self.iteration = 0
-        self.scalars: Mapping[str, float] = {}
+        self.scalars: Mapping[str, float] = scalars or {}
         self.stop_reason = ""
         self.go_back: Snapshot | None = None
         self._executable: Executable | None = None

@@ -56,7 +56,7 @@ def report_picture(
         MochaError: matplotlib is not installed.
     """
     figure = _figure(title)
-    grid = figure.add_gridspec(2, 2, hspace=0.35, wspace=0.2, top=0.9, bottom=0.07, left=0.07, right=0.95)
+    grid = figure.add_gridspec(2, 2, hspace=0.35, wspace=0.2, top=0.9, bottom=0.07, left=0.08, right=0.95)
     _learning_curve(figure.add_subplot(grid[0, 0]), objective, accuracy)
     _confusion(figure.add_subplot(grid[0, 1]), confusion)
     _tiles(figure, grid[1, 0], "First-layer filters", list(filters), [""] * len(filters), symmetric=True)
@@ -120,7 +120,7 @@ def _tiles(
 ) -> None:
     """Small pictures in a grid."""
     frame = figure.add_subplot(place)
-    frame.set_title(heading)
+    frame.set_title(heading, pad=24 if captions and captions[0] else 6)
     frame.axis("off")
     if not images:
         frame.text(0.5, 0.5, "none", ha="center")
