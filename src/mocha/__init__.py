@@ -13,7 +13,7 @@ from mocha.coffee import (
     read_statistics,
     setup_coffee_lounge,
 )
-from mocha.data import DataTransformers
+from mocha.data import DataTransformers, Transformer
 from mocha.errors import (
     BackendUnavailable,
     ConfigError,
@@ -70,6 +70,7 @@ from mocha.solvers import (
     LRPolicy,
     MomPolicy,
     Nesterov,
+    Policy,
     Solver,
     SolverMethod,
     make_solver_parameters,
@@ -103,11 +104,12 @@ __all__ = [
     "save_network", "Layer", "AccuracyLayer", "AsyncHDF5DataLayer", "ConcatLayer", "ConvolutionLayer", "DropoutLayer",
     "ElementWiseLayer", "ElementWiseFunctors", "HDF5DataLayer", "IdentityLayer", "InnerProductLayer", "MemoryDataLayer",
     "Pooling", "PoolingLayer", "ReshapeLayer", "SoftmaxLayer", "SoftmaxLossLayer", "SquareLossLayer",
-    "DataTransformers", "Neuron", "Neurons", "Initializer", "NullInitializer", "ConstantInitializer",
+    "DataTransformers", "Transformer", "Neuron", "Neurons", "Initializer", "NullInitializer", "ConstantInitializer",
     "XavierInitializer", "GaussianInitializer", "OrthogonalInitializer", "Regularizer", "NoRegu", "L1Regu", "L2Regu",
     "Constraint", "NoCons", "L2Cons", "ParameterSpec", "SGD", "Nesterov", "SolverMethod", "Solver",
-    "make_solver_parameters", "LRPolicy", "MomPolicy", "solve", "init_solve", "onestep_solve", "finalize_solve",
-    "CoffeeBreak", "EarlyStopping", "ProgressBar", "Snapshot", "TrainingSummary", "ValidationPerformance",
-    "add_coffee_break", "read_statistics", "setup", "setup_coffee_lounge", "Graph", "Op", "Phase", "Spec", "MochaError",
-    "BackendUnavailable", "ConfigError", "FormatError", "ShapeError", "StateError", "TopologyError",
+    "make_solver_parameters", "Policy", "LRPolicy", "MomPolicy", "solve", "init_solve", "onestep_solve",
+    "finalize_solve", "CoffeeBreak", "EarlyStopping", "ProgressBar", "Snapshot", "TrainingSummary",
+    "ValidationPerformance", "add_coffee_break", "read_statistics", "setup", "setup_coffee_lounge", "Graph", "Op",
+    "Phase", "Spec", "MochaError", "BackendUnavailable", "ConfigError", "FormatError", "ShapeError", "StateError",
+    "TopologyError",
 ]  # fmt: skip

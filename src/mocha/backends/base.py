@@ -124,6 +124,8 @@ class AbstractBackend(ABC):
 
     name: ClassVar[str]
     """What `Backend(name)` and `MOCHA_BACKEND` call it."""
+    channels_last: ClassVar[bool] = False
+    """Whether it wants the blobs of convolutions and poolings channels last in memory (`Program.layouts`)."""
 
     def __init__(self) -> None:
         self.store = self.new_store()

@@ -12,36 +12,11 @@ from collections.abc import Mapping
 import numpy as np
 
 from mocha.backends.base import AbstractBackend, Executable
+from mocha.backends.host import HostStore
 from mocha.errors import MochaError, ShapeError, StateError
 from mocha.graph import Kind, Node, Program, Section, Value
 from mocha.ops import Array, Spec
 from mocha.ops.base import as_tuple
-
-
-class HostStore:
-    """Arrays in host memory, by key."""
-
-    def __init__(self) -> None:
-        self.arrays: dict[str, Array] = {}
-
-    def allocate(self, key: str, array: Array) -> None:
-        """Make a new array with these values."""
-        self.arrays[key] = np.array(array, order="C")
-
-    def read(self, key: str) -> Array:
-        """A copy of the values."""
-        return self.arrays[key].copy()
-
-    def write(self, key: str, array: Array) -> None:
-        """Overwrite the values."""
-        self.arrays[key][...] = array
-
-    def free(self, key: str) -> None:
-        """Drop the array, if it is there."""
-        self.arrays.pop(key, None)
-
-    def __contains__(self, key: object) -> bool:
-        return key in self.arrays
 
 
 class NumpyBackend(AbstractBackend):

@@ -93,8 +93,9 @@ class Snapshot(CoffeeBreak):
         self._written = -1
 
     def enjoy(self, lounge: Lounge, net: Net, state: SolverState) -> None:
-        """Write it."""
-        self._write(net, state)
+        """Write it, unless training has just gone on from that very snapshot."""
+        if state.resumed_from != snapshot_path(self.directory, state.iteration):
+            self._write(net, state)
 
     def interrupted(self, net: Net, state: SolverState) -> bool:
         """Write it, if this iteration's was not written already."""

@@ -16,6 +16,7 @@ from mocha.coffee.progress import ProgressBar, on_terminal
 from mocha.console import logger
 from mocha.errors import ConfigError, FormatError
 from mocha.io import atomic_path, open_hdf5
+from mocha.io.hdf5 import reading
 from mocha.solvers import CoffeeBreak, Lounge, Solver, SolverState
 
 if TYPE_CHECKING:
@@ -96,10 +97,15 @@ def write_statistics(path: str | Path, statistics: Statistics) -> None:
     with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
         file.attrs["format"] = "mocha-statistics"
         for name, numbers in statistics.items():
-            group = file.create_group(quote(name, safe=" -_.,:+()[]"))
+            group = file.create_group(_quoted(name))
             iterations = sorted(numbers)
             group["iteration"] = np.array(iterations, np.int64)
             group["value"] = np.array([numbers[i] for i in iterations], np.float64)
+
+
+def _quoted(name: str) -> str:
+    """A name as HDF5 takes it: without a slash, and not the dot that means the group itself."""
+    return "%2E" if name == "." else quote(name, safe=" -_.,:+()[]")
 
 
 def read_statistics(path: str | Path) -> Statistics:
@@ -109,7 +115,7 @@ def read_statistics(path: str | Path) -> Statistics:
         FormatError: it is damaged, or something else.
     """
     statistics: Statistics = {}
-    with open_hdf5(path) as file:
+    with open_hdf5(path) as file, reading(path):
         for name, group in file.items():
             statistics[unquote(name)] = _series(path, name, group)
     return statistics

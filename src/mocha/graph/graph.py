@@ -45,6 +45,13 @@ class Section(enum.Enum):
     UPDATE = "update"
 
 
+class Layout(enum.Enum):
+    """How a value of four axes lies in memory. To everybody outside a backend it is N, C, H, W."""
+
+    ROW_MAJOR = "NCHW"
+    CHANNELS_LAST = "NHWC"
+
+
 @dataclasses.dataclass(eq=False)
 class Value:
     """An array to be.

@@ -6,9 +6,9 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 
 from mocha.errors import StateError, did_you_mean
-from mocha.graph.graph import Graph, Kind, Node, Phase, Section, Statistic, Value
+from mocha.graph.graph import Graph, Kind, Layout, Node, Phase, Section, Statistic, Value
 from mocha.graph.listing import amount, memory, shape_text, table
-from mocha.graph.passes import MemoryPlan, fuse_chains, plan_memory, prune
+from mocha.graph.passes import MemoryPlan, fuse_chains, plan_layout, plan_memory, prune
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -27,6 +27,7 @@ class Program:
         stored: parameters and states that the program reads or writes in the backend's store.
         scalars: names of the slots of the parameter block.
         memory: lifetimes and the arena.
+        layouts: values of four axes that do not lie row-major in memory -> how they lie.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Program:
     stored: tuple[Value, ...]
     scalars: tuple[str, ...]
     memory: MemoryPlan
+    layouts: Mapping[Value, Layout] = dataclasses.field(default_factory=dict)
 
     def section(self, section: Section) -> list[Node]:
         """The nodes of one section."""
@@ -112,6 +114,7 @@ def build_program(
     *,
     keep: Iterable[str] | None,
     fuse: bool = True,
+    channels_last: bool = False,
 ) -> Program:
     """Make a graph ready to run: prune, fuse, plan.
 
@@ -123,6 +126,7 @@ def build_program(
             a program run by hand: all blobs and gradients are kept, and what backward reads of forward too, so that
             sections can be run again and again one by one.
         fuse: whether to join chains of ops.
+        channels_last: whether the backend wants the blobs of convolutions and poolings channels last in memory.
     """
     by_hand = keep is None
     names = set(graph.blobs) if keep is None else set(keep)
@@ -132,6 +136,9 @@ def build_program(
     nodes = prune(_by_section(graph.nodes), kept)
     if fuse:
         nodes = fuse_chains(nodes, kept)
+    layouts: dict[Value, Layout] = {}
+    if channels_last:
+        nodes, layouts = plan_layout(nodes)
     lasting = kept | _crossing(nodes) if by_hand else kept
     used = {value for node in nodes for value in node.inputs} | kept
     return Program(
@@ -146,6 +153,7 @@ def build_program(
         tuple(v for kind in (Kind.PARAMETER, Kind.STATE) for v in graph.sources(kind) if v in used),
         tuple(v.name for v in graph.sources(Kind.SCALAR) if v in used),
         plan_memory(nodes, lasting),
+        layouts,
     )
 
 

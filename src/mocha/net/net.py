@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -246,7 +247,7 @@ class Net:
     def _program(self, phase: Phase, keep: Iterable[str] | None) -> Program:
         graph = self.lower(phase)
         gradients = self.derive(graph) if phase is Phase.TRAIN and keep is None and graph.losses else {}
-        return build_program(self.name, graph, gradients, keep=keep)
+        return build_program(self.name, graph, gradients, keep=keep, channels_last=self.backend.channels_last)
 
     def _by_hand(self, phase: Phase) -> Executable:
         return self.executable(phase, lambda: self._program(phase, None))
@@ -302,7 +303,7 @@ class Net:
         executable = self._by_hand(_checked_phase(phase))
         self.run(executable, Section.FORWARD, feeds=feeds)
         self._means.add(executable)
-        return sum(self.losses().values())
+        return math.fsum(self.losses().values())
 
     def backward(self) -> None:
         """Compute the gradients of the objective of the last `forward()`, without regularisation.

@@ -25,7 +25,7 @@ from mocha.ops.pointwise import (
 from mocha.ops.pool import MaxPooling, MeanPooling
 from mocha.ops.random import Dropout
 from mocha.ops.reduce import ReduceMean, ReduceSum, ReduceSumOfSquares
-from mocha.ops.shape import Concat, Fill, Identity, Reshape, Slice
+from mocha.ops.shape import Concat, Fill, Identity, Reorder, Reshape, Slice
 from mocha.ops.softmax import Softmax
 from mocha.ops.update import ClipByNorm, GlobalNorm, L1Decay, L2Decay, L2NormConstraint, NesterovStep, SgdStep
 
@@ -36,6 +36,6 @@ __all__ = [
     "Subtract", "Sum", "Tanh",
     "ReduceMean", "ReduceSum", "ReduceSumOfSquares", "Softmax",
     "Accuracy", "SoftmaxLoss", "SquareLoss",
-    "Concat", "Fill", "Identity", "Reshape", "Slice", "Dropout",
+    "Concat", "Fill", "Identity", "Reorder", "Reshape", "Slice", "Dropout",
     "ClipByNorm", "GlobalNorm", "L1Decay", "L2Decay", "L2NormConstraint", "NesterovStep", "SgdStep",
 ]  # fmt: skip

@@ -140,7 +140,7 @@ class Op(ABC):
 
 def _short(value: object) -> str:
     if isinstance(value, tuple):
-        return "x".join(_short(item) for item in value)
+        return "scalar" if not value else "x".join(_short(item) for item in value)
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

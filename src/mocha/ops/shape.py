@@ -188,3 +188,26 @@ class Fill(Op):
     def forward(self) -> Array:
         """The number, everywhere."""
         return np.full(self.shape, self.value, self.dtype)
+
+
+@dataclasses.dataclass(frozen=True)
+class Reorder(Op):
+    """The same values in another order in memory: a pass writes it into a program, see `mocha.graph.passes.layout`.
+
+    Args:
+        is_view: both orders are the same bytes, nothing moves.
+    """
+
+    is_view: bool = False  # type: ignore[misc]
+
+    def infer(self, x: Spec) -> Spec:
+        """Any shape, kept."""
+        return x
+
+    def forward(self, x: Array) -> Array:
+        """To everybody outside a backend, the input itself."""
+        return x
+
+    def work(self, inputs: Sequence[Spec], outputs: Sequence[Spec]) -> int:
+        """None."""
+        return 0

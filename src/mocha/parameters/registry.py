@@ -91,6 +91,7 @@ class Registry:
     def __init__(self, store: Store) -> None:
         self.store = store
         self._groups: dict[str, tuple[Parameter, ...]] = {}
+        self._told: set[tuple[str, str]] = set()  # sharers whose differing settings were warned about
 
     def __iter__(self) -> Iterator[Parameter]:
         for group in self._groups.values():
@@ -134,7 +135,8 @@ class Registry:
                 (s.regularizer, s.constraint, s.rate),
                 (p.about.regularizer, p.about.constraint, p.about.rate),
             )
-            if mine != theirs:
+            if mine != theirs and (layer, p.key) not in self._told:
+                self._told.add((layer, p.key))
                 logger().warning(
                     "layer %r shares %s: its regularizer, constraint and rate stay those of the layer that created it.",
                     layer,

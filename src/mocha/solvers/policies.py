@@ -67,7 +67,7 @@ class StepRate(Policy):
 
     def value(self, iteration: int) -> float:
         """Step by step."""
-        return float(self.base * self.gamma ** (iteration // self.stepsize))
+        return _power(self.base, self.gamma, iteration // self.stepsize)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Exp(Policy):
 
     def value(self, iteration: int) -> float:
         """Exponential decay."""
-        return float(self.base * self.gamma**iteration)
+        return _power(self.base, self.gamma, iteration)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -231,7 +231,7 @@ class StepMomentum(Policy):
 
     def value(self, iteration: int) -> float:
         """Step by step, bounded."""
-        return float(min(self.base * self.gamma ** (iteration // self.stepsize), self.max))
+        return min(_power(self.base, self.gamma, iteration // self.stepsize), float(self.max))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -276,6 +276,14 @@ class MomPolicy:
     Step: TypeAlias = StepMomentum
     Linear: TypeAlias = Linear
     Staged: TypeAlias = Staged
+
+
+def _power(base: float, gamma: float, exponent: int) -> float:
+    """base gamma^exponent; infinity where that is too large."""
+    try:
+        return float(base * gamma**exponent)
+    except OverflowError:
+        return math.inf if base else 0.0
 
 
 def _check(policy: Policy, fits: bool, expected: str) -> None:

@@ -44,7 +44,9 @@ def training_program(net: Net, method: SolverMethod, params: Parameters, keep: I
     for parameter in learning:
         with graph.within(parameter.key, Section.UPDATE):
             _update(graph, parameter, gradients[parameter.key], norm, method, params, prefix)
-    program = build_program(f"{net.name}/{method.name}", graph, gradients, keep=keep)
+    program = build_program(
+        f"{net.name}/{method.name}", graph, gradients, keep=keep, channels_last=net.backend.channels_last
+    )
     for value in program.stored:
         if value.name.startswith(prefix) and value.name not in net.backend.store:
             net.backend.store.allocate(value.name, np.zeros(value.shape, value.dtype))

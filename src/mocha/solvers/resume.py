@@ -62,6 +62,7 @@ def restore(solver: Solver, net: Net, state: SolverState, snapshot: Snapshot, *,
             "from its parameters alone, load them with load_network(path, net) and leave load_from empty."
         )
     store = net.backend.store
+    solver.zero_states(net)  # for those that the snapshot lacks
     for key, array in snapshot.state.items():
         if solver.prefix + key in store:
             store.write(solver.prefix + key, array)

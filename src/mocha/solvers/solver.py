@@ -11,7 +11,7 @@ import numpy as np
 
 from mocha.backends import Executable
 from mocha.console import logger
-from mocha.errors import ConfigError
+from mocha.errors import ConfigError, StateError
 from mocha.graph import Section
 from mocha.io import snapshot_path, write_snapshot
 from mocha.net import Net
@@ -99,23 +99,24 @@ class Solver:
     def init_solve(self, net: Net) -> SolverState:
         """Get ready: load what `load_from` names, and run the first batch forward."""
         net.init()
-        self._executable(net)
         # before the first update there are no rates yet, but their names are known
         state = SolverState(dict.fromkeys(self.method.scalars(self.params, 1), math.nan))
-        self._zero_states(net)
-        if self.params["load_from"]:
-            found = resume.find(self.params["load_from"])
-            if found is not None:
-                path, snapshot = found
-                resume.restore(self, net, state, snapshot)
-                logger().info("Loaded %s, going on from iteration %d.", path, state.iteration)
-        try:
+        with contextlib.ExitStack() as undo:  # of what is begun here, should it fail
+            undo.callback(self._forget, net)
+            self._executable(net)
+            self.zero_states(net)
+            if self.params["load_from"]:
+                found = resume.find(self.params["load_from"])
+                if found is not None:
+                    path, snapshot = found
+                    resume.restore(self, net, state, snapshot)
+                    state.resumed_from = path
+                    logger().info("Loaded %s, going on from iteration %d.", path, state.iteration)
             for scheduled in self.breaks:
+                undo.callback(scheduled.coffee.destroy, net)
                 scheduled.coffee.init(net)
             self._forward(net, state)
-        except BaseException:
-            self.finalize_solve(net, state)
-            raise
+            undo.pop_all()
         if net.feeds:
             for scheduled in self.breaks:
                 scheduled.last_epoch = net.epoch
@@ -148,10 +149,21 @@ class Solver:
                 net.backend.store.free(key)
 
     def snapshot(self, net: Net, state: SolverState, directory: str | Path) -> Path:
-        """Write all that is needed to go on from here into ``snapshot-<iteration>.h5``, atomically."""
+        """Write all that is needed to go on from here into ``snapshot-<iteration>.h5``, atomically.
+
+        Raises:
+            StateError: training has ended, and the method's states are gone.
+        """
+        if len(self._state_keys(net)) < len(net.trainable()) * len(self.method.slots):
+            raise StateError("a snapshot can be taken while training goes on, not after it; use a Snapshot break.")
         path = snapshot_path(directory, state.iteration)
         write_snapshot(path, resume.capture(self, net, state))
         return path
+
+    def zero_states(self, net: Net) -> None:
+        """Let the method's states start anew."""
+        for key in self._state_keys(net):
+            net.backend.store.write(key, np.zeros_like(net.backend.store.read(key)))
 
     # -- steps of the above
 
@@ -199,10 +211,6 @@ class Solver:
         """The keys of the method's states that are in the store."""
         keys = [f"{self.prefix}{slot}/{p.key}" for p in net.parameters for slot in self.method.slots]
         return [key for key in keys if key in net.backend.store]
-
-    def _zero_states(self, net: Net) -> None:
-        for key in self._state_keys(net):
-            net.backend.store.write(key, np.zeros_like(net.backend.store.read(key)))
 
     def __repr__(self) -> str:
         limit = self.params["max_iter"]

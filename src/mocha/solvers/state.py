@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mocha.backends import Executable
@@ -20,6 +21,7 @@ class SolverState:
         iteration: updates done so far.
         scalars: the method's scalars at the last update: `learning_rate`, `momentum`, ...; NaN before the first.
         stop_reason: why training is to end after this iteration, or "".
+        resumed_from: the file that training went on from, or None.
         go_back: a snapshot to restore after this iteration's breaks, or None.
     """
 
@@ -27,6 +29,7 @@ class SolverState:
         self.iteration = 0
         self.scalars: Mapping[str, float] = scalars or {}
         self.stop_reason = ""
+        self.resumed_from: Path | None = None
         self.go_back: Snapshot | None = None
         self._executable: Executable | None = None
 

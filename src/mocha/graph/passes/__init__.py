@@ -1,7 +1,8 @@
 """Passes over a graph on its way to a program: one readable function each, with no effect on the values computed."""
 
 from mocha.graph.passes.fusion import fuse_chains
+from mocha.graph.passes.layout import plan_layout
 from mocha.graph.passes.memory import MemoryPlan, plan_memory
 from mocha.graph.passes.prune import prune
 
-__all__ = ["MemoryPlan", "fuse_chains", "plan_memory", "prune"]
+__all__ = ["MemoryPlan", "fuse_chains", "plan_layout", "plan_memory", "prune"]

@@ -1,0 +1,27 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_documentation_builds_without_a_warning_and_loads_nothing_from_elsewhere(tmp_path):
+    pytest.importorskip("mkdocs")
+    site = tmp_path / "site"
+    ran = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(site)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    tutorial = (site / "tutorial" / "mnist" / "index.html").read_text(encoding="utf-8")
+    assert "HDF5DataLayer" in tutorial
+    layers = (site / "reference" / "layers" / "index.html").read_text(encoding="utf-8")
+    assert 'id="mocha.layers.ConvolutionLayer"' in layers
+    for page in site.rglob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        assert '<script src="http' not in text, page
+        assert '<link rel="stylesheet" href="http' not in text, page
