@@ -26,8 +26,8 @@ def test_numpy_backend_agrees_with_the_reference(family, dtype, reuse):
 def test_the_reference_is_the_ops_own_code(dtype):
     for case in CASES:
         arrays = case.arrays(0, dtype)
-        setting = _setting(case, arrays, True, 0)
-        found = _run(setting, NumpyBackend())
+        backend = NumpyBackend()
+        found = _run(_setting(case, arrays, True, 0, backend), backend)
         with np.errstate(all="ignore"):
             outputs = as_tuple(case.op.forward(*arrays))
             stored = dict(case.op.updates)

@@ -57,15 +57,14 @@ def check_agreement(
     Raises:
         AssertionError: the message names the case, the output or gradient, the element and both numbers.
     """
-    setting = _setting(case, case.arrays(seed, dtype), reuse, seed)
     with NumpyBackend() as reference:
-        expected = _run(setting, reference)
-    found = _run(setting, backend)
+        expected = _run(_setting(case, case.arrays(seed, dtype), reuse, seed, reference), reference)
+    found = _run(_setting(case, case.arrays(seed, dtype), reuse, seed, backend), backend)
     limit = SLACK * float(np.finfo(np.dtype(dtype)).eps) if tolerance is None else tolerance
     return max((_compare(f"{case.id}, {what}", found[what], expected[what], limit) for what in expected), default=0.0)
 
 
-def _setting(case: Case, arrays: tuple[Array, ...], reuse: bool, seed: int) -> _Setting:
+def _setting(case: Case, arrays: tuple[Array, ...], reuse: bool, seed: int, backend: AbstractBackend) -> _Setting:
     """The graph of one op, and of its gradients if it has any, under the objective sum_k <r_k, y_k>."""
     op, g = case.op, Graph()
     updated = {into for _, into in op.updates}
@@ -94,7 +93,8 @@ def _setting(case: Case, arrays: tuple[Array, ...], reuse: bool, seed: int) -> _
     g.blobs.update({f"output {k}": value for k, value in enumerate(outputs) if k not in in_store})
     gradients = _objective(case, g, outputs, sources, feeds, seed)
     keep = {*g.blobs, *gradients} if reuse else None
-    return _Setting(build_program("agreement", g, gradients, keep=keep), feeds, stored, scalars)
+    program = build_program("agreement", g, gradients, keep=keep, channels_last=backend.channels_last)
+    return _Setting(program, feeds, stored, scalars)
 
 
 def _objective(
