@@ -3,7 +3,7 @@
 `from mocha import *` gives the names of Mocha's own scripts.
 """
 
-from mocha.backends import Backend, DefaultBackend
+from mocha.backends import Backend, DefaultBackend, get_num_threads, set_num_threads
 from mocha.coffee import (
     EarlyStopping,
     ProgressBar,
@@ -99,16 +99,16 @@ from mocha.verbs import (
 __version__ = "0.1.0"
 
 __all__ = [
-    "Backend", "DefaultBackend", "init", "shutdown", "registry_reset", "Net", "destroy", "forward", "backward",
-    "forward_backward", "forward_epoch", "freeze", "unfreeze", "freeze_all", "unfreeze_all", "load_network",
-    "save_network", "Layer", "AccuracyLayer", "AsyncHDF5DataLayer", "ConcatLayer", "ConvolutionLayer", "DropoutLayer",
-    "ElementWiseLayer", "ElementWiseFunctors", "HDF5DataLayer", "IdentityLayer", "InnerProductLayer", "MemoryDataLayer",
-    "Pooling", "PoolingLayer", "ReshapeLayer", "SoftmaxLayer", "SoftmaxLossLayer", "SquareLossLayer",
-    "DataTransformers", "Transformer", "Neuron", "Neurons", "Initializer", "NullInitializer", "ConstantInitializer",
-    "XavierInitializer", "GaussianInitializer", "OrthogonalInitializer", "Regularizer", "NoRegu", "L1Regu", "L2Regu",
-    "Constraint", "NoCons", "L2Cons", "ParameterSpec", "SGD", "Nesterov", "SolverMethod", "Solver",
-    "make_solver_parameters", "Policy", "LRPolicy", "MomPolicy", "solve", "init_solve", "onestep_solve",
-    "finalize_solve", "CoffeeBreak", "EarlyStopping", "ProgressBar", "Snapshot", "TrainingSummary",
+    "Backend", "DefaultBackend", "get_num_threads", "set_num_threads", "init", "shutdown", "registry_reset", "Net",
+    "destroy", "forward", "backward", "forward_backward", "forward_epoch", "freeze", "unfreeze", "freeze_all",
+    "unfreeze_all", "load_network", "save_network", "Layer", "AccuracyLayer", "AsyncHDF5DataLayer", "ConcatLayer",
+    "ConvolutionLayer", "DropoutLayer", "ElementWiseLayer", "ElementWiseFunctors", "HDF5DataLayer", "IdentityLayer",
+    "InnerProductLayer", "MemoryDataLayer", "Pooling", "PoolingLayer", "ReshapeLayer", "SoftmaxLayer",
+    "SoftmaxLossLayer", "SquareLossLayer", "DataTransformers", "Transformer", "Neuron", "Neurons", "Initializer",
+    "NullInitializer", "ConstantInitializer", "XavierInitializer", "GaussianInitializer", "OrthogonalInitializer",
+    "Regularizer", "NoRegu", "L1Regu", "L2Regu", "Constraint", "NoCons", "L2Cons", "ParameterSpec", "SGD", "Nesterov",
+    "SolverMethod", "Solver", "make_solver_parameters", "Policy", "LRPolicy", "MomPolicy", "solve", "init_solve",
+    "onestep_solve", "finalize_solve", "CoffeeBreak", "EarlyStopping", "ProgressBar", "Snapshot", "TrainingSummary",
     "ValidationPerformance", "add_coffee_break", "read_statistics", "setup", "setup_coffee_lounge", "Graph", "Op",
     "Phase", "Spec", "MochaError", "BackendUnavailable", "ConfigError", "FormatError", "ShapeError", "StateError",
     "TopologyError",

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 
 from mocha.backends.base import AbstractBackend, Executable, ParameterBlock
+from mocha.backends.native import NativeBackend, get_num_threads, set_num_threads
 from mocha.backends.numpy import NumpyBackend
+from mocha.console import logger
 from mocha.errors import BackendUnavailable, ConfigError, did_you_mean
 
-_BEST_FIRST: tuple[type[AbstractBackend], ...] = (NumpyBackend,)
+_BEST_FIRST: tuple[type[AbstractBackend], ...] = (NativeBackend, NumpyBackend)
 """All backends, the fastest first: `DefaultBackend` takes the first that works here."""
 
 
@@ -39,12 +41,17 @@ def DefaultBackend() -> AbstractBackend:
     reasons = []
     for kind in _BEST_FIRST:
         try:
-            return Backend(kind.name)
+            backend = Backend(kind.name)
         except BackendUnavailable as error:
             reasons.append(f"{kind.name}: {error}")
+            continue
+        if reasons:
+            logger().warning("Using the %s backend. Faster ones do not work here: %s", kind.name, " ".join(reasons))
+        return backend
     raise BackendUnavailable("no backend works here. " + " ".join(reasons))
 
 
 __all__ = [
-    "AbstractBackend", "Backend", "DefaultBackend", "Executable", "NumpyBackend", "ParameterBlock", "backend_types",
+    "AbstractBackend", "Backend", "DefaultBackend", "Executable", "NativeBackend", "NumpyBackend", "ParameterBlock",
+    "backend_types", "get_num_threads", "set_num_threads",
 ]  # fmt: skip

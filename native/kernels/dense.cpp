@@ -1,0 +1,226 @@
+// Inner product: forward, and the gradients of the input and of the weight. The weight is used as it lies: no kernel
+// makes a transposed copy of it.
+//
+// ints: N D K, then for forward: has_bias, activation
+// reals: for forward: the activation's parameter
+// x is (N, D), the weight (K, D), y (N, K), all row-major.
+#include "mocha/matrix.h"
+
+namespace mocha::MOCHA_ISA {
+namespace {
+
+// --- forward: dot products along D, a tile of examples by units at a time ---
+
+constexpr int dot_rows = MOCHA_REGISTERS == 32 ? 4 : 3;    // examples in a tile
+constexpr int dot_units = MOCHA_REGISTERS == 32 ? 6 : 4;   // units in a tile
+constexpr int64_t dot_part = 512;                          // elements of D at a time: rows of both sides stay in L1
+
+// Partial results of a tile between two parts of D: vectors that are not yet added up.
+template <class T, int MR, int NR>
+MOCHA_INLINE void dot_tile(const T* x, const T* w, int64_t D, int64_t d0, int64_t d1, T* held) {
+    Vec<T> acc[MR][NR];
+#pragma GCC unroll 8
+    for (int i = 0; i < MR; ++i)
+#pragma GCC unroll 8
+        for (int j = 0; j < NR; ++j) acc[i][j] = d0 ? load(held + (i * dot_units + j) * lanes<T>) : Vec<T>{};
+    const int64_t whole = (d1 - d0) / lanes<T>, rest = (d1 - d0) % lanes<T>;
+    dot<T, MR, NR>(acc, x + d0, D, w + d0, D, whole);
+    if (rest) {
+        const int64_t at = d0 + whole * lanes<T>;
+        for (int i = 0; i < MR; ++i) {
+            const Vec<T> a = load_first(x + i * D + at, rest);
+#pragma GCC unroll 8
+            for (int j = 0; j < NR; ++j) acc[i][j] += a * load_first(w + j * D + at, rest);
+        }
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < MR; ++i)
+#pragma GCC unroll 8
+        for (int j = 0; j < NR; ++j) store(held + (i * dot_units + j) * lanes<T>, acc[i][j]);
+}
+
+template <class T, int NR>
+__attribute__((noinline)) void dot_units_of(int64_t rows, const T* x, const T* w, int64_t D, int64_t d0, int64_t d1,
+                                            T* held) {
+    switch (rows) {
+        case 1: return dot_tile<T, 1, NR>(x, w, D, d0, d1, held);
+        case 2: return dot_tile<T, 2, NR>(x, w, D, d0, d1, held);
+        case 3: return dot_tile<T, 3, NR>(x, w, D, d0, d1, held);
+        default: return dot_tile<T, dot_rows, NR>(x, w, D, d0, d1, held);
+    }
+}
+
+template <class T>
+void dot_any(int64_t rows, int64_t units, const T* x, const T* w, int64_t D, int64_t d0, int64_t d1, T* held) {
+    switch (units) {
+        case 1: return dot_units_of<T, 1>(rows, x, w, D, d0, d1, held);
+        case 2: return dot_units_of<T, 2>(rows, x, w, D, d0, d1, held);
+        case 3: return dot_units_of<T, 3>(rows, x, w, D, d0, d1, held);
+        case 4: return dot_units_of<T, 4>(rows, x, w, D, d0, d1, held);
+#if MOCHA_REGISTERS == 32
+        case 5: return dot_units_of<T, 5>(rows, x, w, D, d0, d1, held);
+        default: return dot_units_of<T, 6>(rows, x, w, D, d0, d1, held);
+#else
+        default: return;
+#endif
+    }
+}
+
+// Vectors of one tile.
+template <class T>
+constexpr int64_t held_tile = dot_rows * dot_units * lanes<T>;
+
+template <class T>
+T finished(T v, const Finish<T>& finish) {
+    if (finish.kind == Activation::relu) return v < finish.parameter ? finish.parameter : v;
+    if (finish.kind == Activation::leaky) return v > T(0) ? v : v * finish.parameter;
+    return v;
+}
+
+template <class T>
+const char* forward(const Step& step) {
+    const int64_t N = step.ints[0], D = step.ints[1], K = step.ints[2];
+    const bool has_bias = step.ints[3];
+    const Finish<T> finish{static_cast<Activation>(step.ints[4]), static_cast<T>(step.reals[0])};
+    const T* x = static_cast<const T*>(step.in[0]);
+    const T* w = static_cast<const T*>(step.in[1]);
+    const T* b = has_bias ? static_cast<const T*>(step.in[2]) : nullptr;
+    T* y = static_cast<T*>(step.out[0]);
+    const int64_t tiles = ceil_div(N, dot_rows);
+    const int64_t slice = aligned(tiles * held_tile<T> * static_cast<int64_t>(sizeof(T)));
+
+    parallel_ranges(step.threads, K, dot_units, [&](int thread, int64_t k_begin, int64_t k_end) {
+        T* held = reinterpret_cast<T*>(step.scratch + thread * slice);
+        for (int64_t k = k_begin; k < k_end; k += dot_units) {
+            const int64_t units = least(dot_units, k_end - k);
+            for (int64_t d = 0; d < D || d == 0; d += dot_part)
+                for (int64_t t = 0; t < tiles; ++t) {
+                    const int64_t n = t * dot_rows;
+                    dot_any(least(dot_rows, N - n), units, x + n * D, w + k * D, D, d, least(d + dot_part, D),
+                            held + t * held_tile<T>);
+                }
+            for (int64_t n = 0; n < N; ++n)
+                for (int64_t j = 0; j < units; ++j) {
+                    const T* at = held + n / dot_rows * held_tile<T> + (n % dot_rows * dot_units + j) * lanes<T>;
+                    y[n * K + k + j] = finished(sum<T>(load(at)) + (b ? b[k + j] : T(0)), finish);
+                }
+        }
+    });
+    return nullptr;
+}
+
+template <class T>
+int64_t forward_scratch(const int64_t* ints, int threads) {
+    return threads * aligned(ceil_div(ints[0], dot_rows) * held_tile<T> * static_cast<int64_t>(sizeof(T)));
+}
+
+// --- the gradient of the input: dx = dy w ---
+//
+// Panels of a few vectors along D, in parts along K that are packed so that all examples can use them from the cache.
+
+constexpr int64_t depth_part = 384;  // units at a time
+
+template <class T>
+const char* backward_data(const Step& step) {
+    const int64_t N = step.ints[0], D = step.ints[1], K = step.ints[2];
+    const T* w = static_cast<const T*>(step.in[0]);
+    const T* dy = static_cast<const T*>(step.in[1]);
+    T* dx = static_cast<T*>(step.out[0]);
+    const Panels<T> panels(D);
+    const int64_t slice = aligned(depth_part * max_panel * lanes<T> * static_cast<int64_t>(sizeof(T)));
+
+    parallel_ranges(step.threads, panels.count, 1, [&](int thread, int64_t begin, int64_t end) {
+        T* packed = reinterpret_cast<T*>(step.scratch + thread * slice);
+        for (int64_t p = begin; p < end; ++p) {
+            const int64_t width = panels.width(p), across = width * lanes<T>, high = tile_rows(width);
+            const int64_t d0 = panels.begin(p), last = panels.end(p) - d0 - (width - 1) * lanes<T>;
+            for (int64_t k = 0; k < K || k == 0; k += depth_part) {
+                const int64_t depth = least(depth_part, K - k);
+                for (int64_t i = 0; i < depth; ++i) {
+                    const T* from = w + (k + i) * D + d0;
+                    T* to = packed + i * across;
+                    for (int64_t v = 0; v + 1 < width; ++v) store(to + v * lanes<T>, load(from + v * lanes<T>));
+                    store(to + (width - 1) * lanes<T>, load_first(from + (width - 1) * lanes<T>, last));
+                }
+                const Run run{0, depth};
+                TileArgs<T> t;
+                const T* row[max_rows];
+                t.row = row;
+                t.runs = &run;
+                t.n_runs = 1;
+                t.panel = packed;
+                t.out_step = D;
+                t.last = last;
+                t.bias = nullptr;
+                t.accumulate = k > 0;
+                t.finish = {Activation::none, T(0)};
+                for (int64_t n = 0; n < N; n += high) {
+                    t.rows = least(high, N - n);
+                    for (int64_t j = 0; j < t.rows; ++j) row[j] = dy + (n + j) * K + k;
+                    t.out = dx + n * D + d0;
+                    run_tile(width, t);
+                }
+            }
+        }
+    });
+    return nullptr;
+}
+
+template <class T>
+int64_t data_scratch(const int64_t*, int threads) {
+    return threads * aligned(depth_part * max_panel * lanes<T> * static_cast<int64_t>(sizeof(T)));
+}
+
+// --- the gradient of the weight: dw = dy^T x ---
+
+template <class T>
+const char* backward_weight(const Step& step) {
+    const int64_t N = step.ints[0], D = step.ints[1], K = step.ints[2];
+    const T* x = static_cast<const T*>(step.in[0]);
+    const T* dy = static_cast<const T*>(step.in[1]);
+    T* dw = static_cast<T*>(step.out[0]);
+    const Panels<T> panels(D);
+    // work is shared by panels of D and, where these are few, by blocks of units too
+    const int64_t tiles = ceil_div(K, outer_rows);
+    const int64_t blocks = panels.count >= 2 * step.threads ? 1 : least(tiles, ceil_div(2 * step.threads, panels.count));
+
+    parallel_ranges(step.threads, panels.count * blocks, 1, [&](int, int64_t begin, int64_t end) {
+        for (int64_t u = begin; u < end; ++u) {
+            const int64_t p = u / blocks, block = u % blocks;
+            const int64_t width = panels.width(p), d0 = panels.begin(p);
+            OuterArgs<T> t;
+            t.a_step = K;
+            t.b = x + d0;
+            t.b_step = D;
+            t.n = N;
+            t.rows = 1;
+            t.a_row = t.b_row = 0;
+            t.last = panels.end(p) - d0 - (width - 1) * lanes<T>;
+            t.out_step = D;
+            t.accumulate = false;
+            t.whole = false;
+            for (int64_t tile = tiles * block / blocks; tile < tiles * (block + 1) / blocks; ++tile) {
+                const int64_t k = K * tile / tiles, rows = K * (tile + 1) / tiles - k;
+                t.a = dy + k;
+                t.out = dw + k * D + d0;
+                run_outer(rows, width, t);
+            }
+        }
+    });
+    return nullptr;
+}
+
+}  // namespace
+
+extern const Kernel dense_kernels[];
+const Kernel dense_kernels[] = {
+    {"dense_forward", 4, forward<float>, forward_scratch<float>},
+    {"dense_forward", 8, forward<double>, forward_scratch<double>},
+    {"dense_backward_data", 4, backward_data<float>, data_scratch<float>},
+    {"dense_backward_data", 8, backward_data<double>, data_scratch<double>},
+    {"dense_backward_weight", 4, backward_weight<float>, nullptr},
+    {"dense_backward_weight", 8, backward_weight<double>, nullptr},
+    {nullptr, 0, nullptr, nullptr},
+};
+
+}  // namespace mocha::MOCHA_ISA

@@ -1,0 +1,310 @@
+// Pooling of images that lie channels last, (N, H, W, C), in vectors along the channels.
+//
+// ints = {n, h, w, channels, out h, out w, kernel h, kernel w, stride h, stride w, pad h, pad w, bytes of a winner}
+#include "mocha/lanes.h"
+#include "mocha/parallel.h"
+
+namespace mocha::MOCHA_ISA {
+namespace {
+
+constexpr int64_t worth = 8192;  // taps worth a thread
+
+struct Axis {
+    int64_t size, out, kernel, stride, pad;
+
+    MOCHA_INLINE int64_t start(int64_t o) const { return o * stride - pad; }
+    // The taps [first, last) of window o that lie in the image.
+    MOCHA_INLINE int64_t first(int64_t o) const { return most(-start(o), 0); }
+    MOCHA_INLINE int64_t last(int64_t o) const { return least(kernel, size - start(o)); }
+    // The windows [low, high) that hold cell i.
+    MOCHA_INLINE int64_t low(int64_t i) const {
+        const int64_t beyond = i + pad - kernel;  // the last start that does not reach the cell
+        return beyond < 0 ? 0 : beyond / stride + 1;
+    }
+    MOCHA_INLINE int64_t high(int64_t i) const { return least(out, (i + pad) / stride + 1); }
+    // Cells of window o that lie in the image or its padding, which is what a mean is divided by.
+    MOCHA_INLINE int64_t cells(int64_t o) const { return least(start(o) + kernel, size + pad) - start(o); }
+};
+
+struct Geometry {
+    int64_t n, channels;
+    Axis y, x;
+
+    MOCHA_INLINE explicit Geometry(const int64_t* i)
+        : n(i[0]), channels(i[3]), y{i[1], i[4], i[6], i[8], i[10]}, x{i[2], i[5], i[7], i[9], i[11]} {}
+};
+
+// How winners, of type W, are read and written beside a vector of T.
+template <class T, class W>
+MOCHA_INLINE IntVec<T> load_winners(const W* p, Whole<T>) {
+    typename NarrowVectorOf<T, W>::type v;
+    std::memcpy(&v, p, sizeof(v));
+    return __builtin_convertvector(v, IntVec<T>);
+}
+
+template <class T, class W>
+MOCHA_INLINE IntVec<T> load_winners(const W* p, Part<T> some) {
+    IntVec<T> v{};
+    for (int64_t i = 0; i < some.n; ++i) v[i] = static_cast<Int<T>>(p[i]);
+    return v;
+}
+
+template <class T, class W>
+MOCHA_INLINE void store_winners(W* p, IntVec<T> v, Whole<T>) {
+    const auto narrow = __builtin_convertvector(v, typename NarrowVectorOf<T, W>::type);
+    std::memcpy(p, &narrow, sizeof(narrow));
+}
+
+template <class T, class W>
+MOCHA_INLINE void store_winners(W* p, IntVec<T> v, Part<T> some) {
+    for (int64_t i = 0; i < some.n; ++i) p[i] = static_cast<W>(v[i]);
+}
+
+// Calls body(c, stretch, fresh) for the channels in whole vectors. The last one overlaps the one before, and only the
+// lanes from `fresh` on are new. Fewer channels than a vector has lanes are a part of one.
+template <class T, class Body>
+MOCHA_INLINE void by_channels(int64_t channels, const Body& body) {
+    if (channels < lanes<T>) {
+        body(int64_t{0}, Part<T>{channels}, int64_t{0});
+        return;
+    }
+    for (int64_t c = 0; c < channels; c += lanes<T>) {
+        const int64_t at = least(c, channels - lanes<T>);
+        body(at, Whole<T>{}, c - at);
+    }
+}
+
+// A window at one place: its cells in the image, from `x` on, and the number of its first tap there.
+template <class T>
+struct Window {
+    const T* x;
+    int64_t rows, columns, row_step, column_step, tap, tap_row;
+};
+
+// The maximum of a window and its tap, the first of equal ones; the last NaN beats all. ROWS and COLUMNS are the extents
+// if known here, else 0.
+template <class T, int ROWS, int COLUMNS, class Some>
+MOCHA_INLINE void find_max(const Window<T>& window, int64_t c, Some some, Vec<T>& best, IntVec<T>& winner) {
+    const int64_t rows = ROWS ? ROWS : window.rows, columns = COLUMNS ? COLUMNS : window.columns;
+    best = some.load(window.x + c);
+    winner = splat_int<T>(window.tap);
+#pragma GCC unroll 3
+    for (int64_t i = 0; i < rows; ++i) {
+#pragma GCC unroll 3
+        for (int64_t j = 0; j < columns; ++j) {
+            if (i + j == 0) continue;
+            const Vec<T> x = some.load(window.x + i * window.row_step + j * window.column_step + c);
+            const auto better = (x > best) | (x != x);
+            best = better ? x : best;
+            winner = better ? splat_int<T>(window.tap + i * window.tap_row + j) : winner;
+        }
+    }
+}
+
+template <class T, int ROWS, int COLUMNS, class Some>
+MOCHA_INLINE Vec<T> add_up(const Window<T>& window, int64_t c, Some some) {
+    const int64_t rows = ROWS ? ROWS : window.rows, columns = COLUMNS ? COLUMNS : window.columns;
+    Vec<T> total{};
+#pragma GCC unroll 3
+    for (int64_t i = 0; i < rows; ++i) {
+#pragma GCC unroll 3
+        for (int64_t j = 0; j < columns; ++j)
+            total += some.load(window.x + i * window.row_step + j * window.column_step + c);
+    }
+    return total;
+}
+
+// Calls body(window, out row, out column, place in the result) for all windows of the rows [begin, end) of all images.
+template <class T, class Body>
+MOCHA_INLINE void by_windows(const Geometry& g, const T* x, int64_t begin, int64_t end, const Body& body) {
+    const int64_t row_step = g.x.size * g.channels;
+    for (int64_t r = begin; r < end; ++r) {
+        const int64_t oy = r % g.y.out, y0 = g.y.first(oy), rows = g.y.last(oy) - y0;
+        const T* row = x + (r / g.y.out * g.y.size + g.y.start(oy) + y0) * row_step;
+        for (int64_t ox = 0; ox < g.x.out; ++ox) {
+            const int64_t x0 = g.x.first(ox), columns = g.x.last(ox) - x0;
+            const Window<T> window{row + (g.x.start(ox) + x0) * g.channels, rows, columns, row_step, g.channels,
+                                   y0 * g.x.kernel + x0, g.x.kernel};
+            body(window, oy, ox, (r * g.x.out + ox) * g.channels);
+        }
+    }
+}
+
+// Rows of windows that are worth a thread.
+MOCHA_INLINE int64_t forward_grain(const Geometry& g) {
+    return ceil_div(worth, most(g.x.out * g.channels * g.y.kernel * g.x.kernel, 1));
+}
+
+template <class T, class W, int ROWS, int COLUMNS>
+MOCHA_INLINE void store_max(const Window<T>& window, int64_t channels, T* y, W* winners) {
+    by_channels<T>(channels, [&](int64_t c, auto some, int64_t) {
+        Vec<T> best;
+        IntVec<T> winner;
+        find_max<T, ROWS, COLUMNS>(window, c, some, best, winner);
+        some.store(y + c, best);
+        store_winners<T>(winners + c, winner, some);
+    });
+}
+
+template <class T, class W>
+MOCHA_INLINE void max_forward(const Step& step) {
+    const Geometry g(step.ints);
+    const int64_t rows = g.n * g.y.out;
+    parallel_ranges(step.threads, rows, forward_grain(g), [&](int, int64_t begin, int64_t end) {
+        T* y = output<T>(step, 0);
+        W* winners = output<W>(step, 1);
+        by_windows<T>(g, input<T>(step, 0), begin, end, [&](const Window<T>& window, int64_t, int64_t, int64_t at) {
+            if (window.rows == 2 && window.columns == 2) {
+                store_max<T, W, 2, 2>(window, g.channels, y + at, winners + at);
+            } else if (window.rows == 3 && window.columns == 3) {
+                store_max<T, W, 3, 3>(window, g.channels, y + at, winners + at);
+            } else if (window.rows > 0 && window.columns > 0) {
+                store_max<T, W, 0, 0>(window, g.channels, y + at, winners + at);
+            } else {
+                for (int64_t c = 0; c < g.channels; ++c) {
+                    y[at + c] = T(0);
+                    winners[at + c] = static_cast<W>(window.tap);
+                }
+            }
+        });
+    });
+}
+
+// in = {x}, out = {y, winners}: the maximum of each window and the number of its tap in the window, row-major
+template <class T>
+const char* max_pool_forward(const Step& step) {
+    if (step.ints[12] == 1)
+        max_forward<T, uint8_t>(step);
+    else
+        max_forward<T, int32_t>(step);
+    return nullptr;
+}
+
+// in = {x}, out = {y}
+template <class T>
+const char* mean_pool_forward(const Step& step) {
+    const Geometry g(step.ints);
+    const int64_t rows = g.n * g.y.out;
+    parallel_ranges(step.threads, rows, forward_grain(g), [&](int, int64_t begin, int64_t end) {
+        T* y = output<T>(step, 0);
+        const auto body = [&](const Window<T>& window, int64_t oy, int64_t ox, int64_t at) {
+            const bool empty = window.rows <= 0 || window.columns <= 0;
+            const T share = empty ? T(0) : T(1) / static_cast<T>(g.y.cells(oy) * g.x.cells(ox));
+            by_channels<T>(g.channels, [&](int64_t c, auto some, int64_t) {
+                if (window.rows == 2 && window.columns == 2)
+                    some.store(y + at + c, add_up<T, 2, 2>(window, c, some) * share);
+                else if (window.rows == 3 && window.columns == 3)
+                    some.store(y + at + c, add_up<T, 3, 3>(window, c, some) * share);
+                else
+                    some.store(y + at + c, empty ? Vec<T>{} : add_up<T, 0, 0>(window, c, some) * share);
+            });
+        };
+        by_windows<T>(g, input<T>(step, 0), begin, end, body);
+    });
+    return nullptr;
+}
+
+// The gradient of x, row by row of x, so that no two threads meet: each row gathers from the rows of windows that reach
+// it. gradient(place, c, stretch) is what a window gives to its cells, and passed(gradient, window, tap) the lanes of it
+// that go to the cell under a tap.
+//
+// Channels outside, windows inside: cells that two windows share are then read long after they were written.
+template <class T, bool OVERLAP, class Gather>
+MOCHA_INLINE void gather_rows(const Geometry& g, int64_t begin, int64_t end, T* dx, const Gather& gather) {
+    const int64_t channels = g.channels, width = g.x.size * channels;
+    for (int64_t r = begin; r < end; ++r) {
+        const int64_t image = r / g.y.size, i = r % g.y.size;
+        T* row = dx + r * width;
+        std::memset(row, 0, static_cast<size_t>(width) * sizeof(T));
+        by_channels<T>(channels, [&](int64_t c, auto some, int64_t fresh) {
+            const auto is_fresh = lanes_between<T>(fresh, lanes<T>);
+            for (int64_t oy = g.y.low(i), high = g.y.high(i); oy < high; ++oy) {
+                const int64_t tap_row = (i - g.y.start(oy)) * g.x.kernel;
+                int64_t at = (image * g.y.out + oy) * g.x.out * channels + c;
+                for (int64_t ox = 0; ox < g.x.out; ++ox, at += channels) {
+                    const int64_t first = g.x.first(ox), last = g.x.last(ox);
+                    const auto given = gather(oy, ox, at, some);
+                    T* cell = row + (g.x.start(ox) + first) * channels + c;
+                    for (int64_t j = first; j < last; ++j, cell += channels) {
+                        const Vec<T> share = given.at(tap_row + j);
+                        if constexpr (OVERLAP)
+                            some.store(cell, some.load(cell) + select<T>(is_fresh, share, Vec<T>{}));
+                        else
+                            some.store(cell, share);
+                    }
+                }
+            }
+        });
+    }
+}
+
+template <class T, class Gather>
+MOCHA_INLINE void gather_all(const Step& step, const Geometry& g, const Gather& gather) {
+    const bool overlap = g.y.kernel > g.y.stride || g.x.kernel > g.x.stride;
+    const int64_t grain = ceil_div(worth, most(g.x.size * g.channels, 1));
+    parallel_ranges(step.threads, g.n * g.y.size, grain, [&](int, int64_t begin, int64_t end) {
+        if (overlap)
+            gather_rows<T, true>(g, begin, end, output<T>(step, 0), gather);
+        else
+            gather_rows<T, false>(g, begin, end, output<T>(step, 0), gather);
+    });
+}
+
+template <class T>
+struct GivenToWinner {
+    Vec<T> dy;
+    IntVec<T> winner;
+    MOCHA_INLINE Vec<T> at(int64_t tap) const { return select<T>(winner == splat_int<T>(tap), dy, Vec<T>{}); }
+};
+
+template <class T>
+struct GivenToAll {
+    Vec<T> share;
+    MOCHA_INLINE Vec<T> at(int64_t) const { return share; }
+};
+
+template <class T, class W>
+MOCHA_INLINE void max_backward(const Step& step) {
+    const Geometry g(step.ints);
+    const W* winners = input<W>(step, 0);
+    const T* dy = input<T>(step, 1);
+    gather_all<T>(step, g, [=](int64_t, int64_t, int64_t at, auto some) {
+        return GivenToWinner<T>{some.load(dy + at), load_winners<T>(winners + at, some)};
+    });
+}
+
+// in = {winners, dy}, out = {dx}
+template <class T>
+const char* max_pool_backward(const Step& step) {
+    if (step.ints[12] == 1)
+        max_backward<T, uint8_t>(step);
+    else
+        max_backward<T, int32_t>(step);
+    return nullptr;
+}
+
+// in = {dy}, out = {dx}
+template <class T>
+const char* mean_pool_backward(const Step& step) {
+    const Geometry g(step.ints);
+    const T* dy = input<T>(step, 0);
+    gather_all<T>(step, g, [=](int64_t oy, int64_t ox, int64_t at, auto some) {
+        return GivenToAll<T>{some.load(dy + at) / static_cast<T>(g.y.cells(oy) * g.x.cells(ox))};
+    });
+    return nullptr;
+}
+
+}  // namespace
+
+#define MOCHA_BOTH(name) {#name, 4, name<float>, nullptr}, {#name, 8, name<double>, nullptr}
+
+extern const Kernel pool_kernels[];
+const Kernel pool_kernels[] = {
+    MOCHA_BOTH(max_pool_forward),
+    MOCHA_BOTH(max_pool_backward),
+    MOCHA_BOTH(mean_pool_forward),
+    MOCHA_BOTH(mean_pool_backward),
+    {nullptr, 0, nullptr, nullptr},
+};
+
+}  // namespace mocha::MOCHA_ISA

@@ -1,0 +1,118 @@
+"""The native backend: the package's own C++ library, built when there is a compiler at install.
+
+Its environment variables: `OMP_NUM_THREADS` for the number of threads, `MOCHA_NATIVE_ISA` to force an instruction set
+(avx512, avx2, portable).
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from typing import Any
+
+from mocha.backends.base import AbstractBackend, Executable
+from mocha.backends.host import HostStore
+from mocha.errors import BackendUnavailable, ConfigError, StateError, did_you_mean
+from mocha.graph import Program
+
+
+def _library() -> Any:
+    """The compiled module.
+
+    Raises:
+        BackendUnavailable: it was not built, or cannot be loaded.
+    """
+    try:
+        return importlib.import_module("mocha._native")
+    except ImportError as error:
+        raise BackendUnavailable(
+            f"the native library is not there ({error}). It is built when mocha-dl is installed and a C++17 compiler "
+            "is found: "
+            "install one (on Debian: apt install g++) and install mocha-dl again."
+        ) from error
+
+
+def instruction_set(library: Any) -> str:
+    """The instruction set to use: the one that `MOCHA_NATIVE_ISA` names, or the best.
+
+    Raises:
+        ConfigError: the named one does not work here.
+    """
+    works: list[str] = library.instruction_sets()
+    asked = os.environ.get("MOCHA_NATIVE_ISA", "")
+    if asked and asked not in works:
+        raise ConfigError(f"MOCHA_NATIVE_ISA is {asked!r}, which does not work here. {did_you_mean(asked, works)}")
+    return asked or works[0]
+
+
+class _Threads:
+    """The number of threads that native programs use, for the whole process; 0 until it is known."""
+
+    count = 0
+
+
+def set_num_threads(n: int) -> None:
+    """Use so many threads in native programs from now on. The results depend on it in the last bits.
+
+    Args:
+        n: at least 1.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+        raise ConfigError(f"set_num_threads: received {n!r}; expected a whole number >= 1.")
+    _Threads.count = n
+
+
+def get_num_threads() -> int:
+    """How many threads native programs use: what was set, or `OMP_NUM_THREADS`, or one for each processor."""
+    return _Threads.count or int(_library().max_threads())
+
+
+class NativeBackend(AbstractBackend):
+    """Own SIMD kernels in C++, on all processors, without Python inside."""
+
+    name = "native"
+    channels_last = True
+    store: HostStore
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.library = _library()
+        self.instruction_set = instruction_set(self.library)
+        self._process = os.getpid()
+
+    @classmethod
+    def describe(cls) -> str:
+        """Instruction set and threads."""
+        library = _library()
+        return f"{instruction_set(library)} kernels, {get_num_threads()} threads"
+
+    @property
+    def threads(self) -> int:
+        """The number of threads in use."""
+        return get_num_threads()
+
+    def new_store(self) -> HostStore:
+        """Host memory."""
+        return HostStore()
+
+    def compile(self, program: Program) -> Executable:
+        """Lay out memory, choose kernels."""
+        from mocha.backends.native.executable import NativeExecutable
+
+        return NativeExecutable(program, self)
+
+    def check_process(self) -> None:
+        """Refuse to run in a fork: the threads of the kernels do not survive it.
+
+        Raises:
+            StateError: the process is a fork of the one that made the backend.
+        """
+        if os.getpid() != self._process and self.threads > 1:
+            raise StateError(
+                "this native backend was made before the process was forked, and its threads did not survive that. "
+                "Make the "
+                "backend in the new process, start processes by 'spawn', or use set_num_threads(1)."
+            )

@@ -1,0 +1,229 @@
+"""A program compiled for the native library: memory, calls, and the steps that the reference does in between."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mocha.backends.base import Executable
+from mocha.backends.host import HostStore
+from mocha.backends.native.calls import Call, is_channels_last
+from mocha.backends.native.lower import lower_node
+from mocha.backends.native.lowering.update import merge_updates
+from mocha.errors import MochaError, ShapeError, StateError
+from mocha.graph import Kind, Node, Program, Section, Value
+from mocha.graph.passes.memory import ALIGNMENT
+from mocha.ops import Array
+from mocha.ops.base import as_tuple
+
+if TYPE_CHECKING:
+    from mocha.backends.native import NativeBackend
+
+Place = tuple[int, int, int]
+"""Address, number of the input or -1, offset in bytes."""
+
+_DONE, _OUTSIDE, _FAILED = range(3)
+
+
+class NativeExecutable(Executable):
+    """Runs a program in one call a section, without Python inside, as far as there are kernels for its ops."""
+
+    def __init__(self, program: Program, backend: NativeBackend) -> None:
+        super().__init__(program)
+        self._backend = backend
+        self._store: HostStore = backend.store
+        self._arena = _aligned_bytes(program.memory.arena_bytes)
+        self._input_number = {value: i for i, value in enumerate(program.inputs)}
+        self._fed: dict[Value, Array] = {}
+        self._aliases = _aliases(program)
+        self._stored = {v: self._store.arrays[v.name] for v in program.stored}
+        self._done: set[Section] = set()
+        self._nodes: list[Node] = []
+        self._ranges: dict[Section, tuple[int, int]] = {}
+        self._executor = backend.library.Executor(backend.instruction_set)
+        for section in Section:
+            begin = len(self._executor)
+            self._add_section(program.section(section))
+            self._ranges[section] = begin, len(self._executor)
+
+    # -- compiling
+
+    def _add_section(self, nodes: list[Node]) -> None:
+        pending: list[tuple[Call, Node]] = []
+        for node in nodes:
+            calls = lower_node(node, self.program.layouts)
+            if calls is None:
+                self._add_calls(pending)
+                pending = []
+                self._executor.add_outside()
+                self._nodes.append(node)
+            else:
+                pending += [(call, node) for call in calls]
+        self._add_calls(pending)
+
+    def _add_calls(self, pending: list[tuple[Call, Node]]) -> None:
+        owner = {id(call): node for call, node in pending}
+        last = pending[-1][1] if pending else None
+        for call in merge_updates([call for call, _ in pending]):
+            node = owner.get(id(call), last)
+            assert node is not None
+            places = [[self._place(v) for v in values] for values in (call.inputs, call.outputs)]
+            if not self._executor.add(call.kernel, _element_bytes(call), list(call.ints), list(call.reals), *places):
+                raise MochaError(f"layer {node.layer!r}: the native library has no kernel {call.kernel!r}.")
+            self._nodes.append(node)
+
+    def _place(self, value: Value) -> Place:
+        value = self._aliases.get(value, value)
+        if value.kind is Kind.INPUT:
+            return 0, self._input_number[value], 0
+        if value.kind is Kind.SCALAR:
+            return self.block.values.ctypes.data + 8 * self.program.scalars.index(value.name), -1, 0
+        if value.kind in (Kind.PARAMETER, Kind.STATE):
+            return self._stored[value].ctypes.data, -1, 0
+        return self._arena.ctypes.data + self.program.memory.offsets[value], -1, 0
+
+    # -- running
+
+    def run(self, *sections: Section, feeds: Mapping[str, Array] | None = None) -> None:
+        """Run the sections; inputs are bound when FORWARD starts."""
+        self._backend.check_process()
+        fed = self.checked_feeds(feeds) if Section.FORWARD in sections else {}
+        self._follow_store()
+        for section in sections:
+            if section is Section.FORWARD:
+                self._fed = fed
+                self._executor.bind([fed[value].ctypes.data for value in self.program.inputs])
+            elif self.program.inputs and not self._fed:
+                raise StateError(f"program {self.program.name!r}: run the forward section first.")
+            self._run_range(*self._ranges[section])
+            self._done.add(section)
+
+    def _run_range(self, begin: int, end: int) -> None:
+        threads = self._backend.threads
+        while True:
+            kind, step, message = self._executor.run(begin, end, threads)
+            if kind == _DONE:
+                return
+            node = self._nodes[step]
+            # a node without a kernel runs through the reference; so does one whose data were refused, to say why
+            self._interpret(node)
+            if kind == _FAILED:
+                raise MochaError(f"layer {node.layer!r}: {message}.")
+            begin = step + 1
+
+    def _interpret(self, node: Node) -> None:
+        """Run one node by the op's reference code."""
+        try:
+            with np.errstate(all="ignore"):
+                outputs = as_tuple(node.op.forward(*(self._view(value) for value in node.inputs)))
+        except MochaError as error:
+            raise type(error)(f"layer {node.layer!r}: {error}") from error
+        except Exception as error:
+            raise MochaError(f"layer {node.layer!r}: op {node.op} failed: {type(error).__name__}: {error}") from error
+        for value, array in zip(node.outputs, outputs, strict=True):
+            if np.shape(array) != value.shape or np.asarray(array).dtype != value.dtype:
+                raise ShapeError(
+                    f"layer {node.layer!r}: op {node.op} gave {np.asarray(array).dtype} of shape {np.shape(array)}; "
+                    "its shape "
+                    f"rule promised {value.spec}."
+                )
+        for value, array in zip(node.outputs, outputs, strict=True):
+            view = self._view(value)
+            if view is not array:
+                view[...] = array
+
+    def _follow_store(self) -> None:
+        """Parameters or states that were allocated anew since the program was compiled lie elsewhere now."""
+        for value, array in self._stored.items():
+            now = self._store.arrays[value.name]
+            if now is not array:
+                self._executor.move(array.ctypes.data, now.ctypes.data)
+                self._stored[value] = now
+
+    # -- values by name
+
+    def _view(self, value: Value) -> Array:
+        """The array of a value in the executable's memory, under its logical shape."""
+        target = self._aliases.get(value, value)
+        if target.kind is Kind.INPUT:
+            flat = self._fed[target].reshape(-1)
+        elif target.kind is Kind.SCALAR:
+            flat = self.block.values[self.program.scalars.index(target.name) :][:1]
+        elif target.kind in (Kind.PARAMETER, Kind.STATE):
+            flat = self._store.arrays[target.name].reshape(-1)
+        else:
+            start = self.program.memory.offsets[target]
+            flat = self._arena[start : start + value.spec.nbytes].view(value.dtype)
+        if is_channels_last(value, self.program.layouts):
+            n, c, h, w = value.shape
+            return flat.reshape(n, h, w, c).transpose(0, 3, 1, 2)
+        return flat.reshape(value.shape)
+
+    def _checked_view(self, value: Value) -> Array:
+        missing = value.kind is Kind.INPUT and value not in self._fed
+        if missing or (value.producer is not None and value.producer.section not in self._done):
+            raise StateError(
+                f"program {self.program.name!r}: {value.name!r} has not been computed yet; run the forward section "
+                "first."
+            )
+        return self._view(value)
+
+    def read(self, value: Value) -> Array:
+        """A copy, row-major."""
+        return np.array(self._checked_view(value), order="C")
+
+    def write(self, value: Value, array: Array) -> None:
+        """Overwrite, shape and type as they are."""
+        if np.shape(array) != value.shape:
+            raise ShapeError(f"{value.name!r}: received shape {np.shape(array)}; expected {value.shape}.")
+        self._checked_view(value)[...] = array
+
+    def profile(self, *sections: Section, feeds: Mapping[str, Array]) -> list[tuple[Node, float]]:
+        """Run the sections step by step; each node with the seconds that its steps took. Outside steps count too."""
+        import time
+
+        self._fed = self.checked_feeds(feeds)
+        self._follow_store()
+        self._executor.bind([self._fed[value].ctypes.data for value in self.program.inputs])
+        times: list[tuple[Node, float]] = []
+        for section in sections:
+            begin, end = self._ranges[section]
+            while begin < end:
+                (kind, step, message), seconds = self._executor.run_timed(begin, end, self._backend.threads)
+                times += [(self._nodes[begin + i], second) for i, second in enumerate(seconds)]
+                if kind == _DONE:
+                    break
+                start = time.perf_counter()
+                self._interpret(self._nodes[step])
+                times.append((self._nodes[step], time.perf_counter() - start))
+                if kind == _FAILED:
+                    raise MochaError(f"layer {self._nodes[step].layer!r}: {message}.")
+                begin = step + 1
+            self._done.add(section)
+        return times
+
+
+def _aligned_bytes(size: int) -> Array:
+    raw: Any = np.zeros(size + ALIGNMENT, np.uint8)
+    start = -raw.ctypes.data % ALIGNMENT
+    return np.asarray(raw[start : start + size])
+
+
+def _aliases(program: Program) -> dict[Value, Value]:
+    """Values without memory of their own -> the value whose memory they are: views, and new values of stored ones."""
+    aliases: dict[Value, Value] = {}
+    for node in program.nodes:
+        if node.op.is_view:
+            source = aliases.get(node.inputs[0], node.inputs[0])
+            if node.outputs[0] not in program.memory.offsets:
+                aliases[node.outputs[0]] = source
+        aliases.update(node.updated())
+    return aliases
+
+
+def _element_bytes(call: Call) -> int:
+    """The size of the elements that the call computes with: those of its first floating-point array."""
+    arrays = [v for v in (*call.inputs, *call.outputs) if v.kind is not Kind.SCALAR and v.dtype.kind == "f"]
+    return arrays[0].dtype.itemsize if arrays else 4
