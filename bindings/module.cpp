@@ -35,6 +35,13 @@ OutcomeTuple told(const mocha::Outcome& outcome) {
 NB_MODULE(_native, m) {
     omp_set_dynamic(0);
     m.def("instruction_sets", &mocha::instruction_sets, "Instruction sets that work here, the best first.");
+    m.def(
+        "scratch_bytes",
+        [](const std::string& set, const std::string& kernel, int bytes, const std::vector<int64_t>& ints, int threads) {
+            const mocha::Kernel* found = mocha::find_kernel(set, kernel, bytes);
+            return found && found->scratch ? found->scratch(ints.data(), threads) : int64_t{0};
+        },
+        "instruction_set"_a, "kernel"_a, "bytes"_a, "ints"_a, "threads"_a, "Scratch memory that a kernel asks for.");
     m.def("max_threads", [] { return omp_get_max_threads(); }, "Threads that OpenMP would use.");
     nb::class_<mocha::Executor>(m, "Executor", "Runs the steps of a compiled program.")
         .def(nb::init<std::string>(), "instruction_set"_a)

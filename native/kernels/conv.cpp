@@ -1,8 +1,9 @@
 // Convolution, channels last: forward, and the gradients of the input and of the filter.
 //
-// ints: N C H W K kh kw sh sw ph pw dh dw G Ho Wo, then for forward: has_bias, activation
+// ints: N C H W K kh kw sh sw ph pw dh dw G Ho Wo, then for forward: has_bias, activation, packed
 // reals: for forward: the activation's parameter
-// Blobs are (N, H, W, C); the filter is (K, C/G, kh, kw) as it is learned and saved.
+// Blobs are (N, H, W, C); the filter is (K, C/G, kh, kw) as it is learned and saved. Where `packed`, forward gets it as
+// `conv_pack` has written it.
 #include "mocha/matrix.h"
 
 namespace mocha::MOCHA_ISA {
@@ -69,11 +70,11 @@ template <class T>
 struct ForwardScratch {
     int64_t filters, bias, runs, slab, offsets, total;
 
-    ForwardScratch(const Shape& s, int threads) {
+    ForwardScratch(const Shape& s, int threads, bool packed) {
         const Panels<T> panels(s.Kg());
         const int64_t bytes = sizeof(T);
         const Sharing share(s, panels.count, threads, bytes);
-        filters = aligned(s.G * panels.packed(s.depth()) * bytes);
+        filters = packed ? 0 : aligned(s.G * panels.packed(s.depth()) * bytes);
         bias = aligned(s.G * panels.vectors * lanes<T> * bytes);
         runs = aligned(s.kh * s.stretches() * static_cast<int64_t>(sizeof(Run)));
         slab = s.padded() ? aligned(s.reach(share.rows) * s.wide() * s.C * bytes) : 0;
@@ -113,14 +114,15 @@ const char* forward(const Step& step) {
 
     const Panels<T> panels(s.Kg());
     const Sharing share(s, panels.count, step.threads, sizeof(T));
-    const ForwardScratch<T> need(s, step.threads);
+    const bool packed = step.ints[18];
+    const ForwardScratch<T> need(s, step.threads, packed);
     char* scratch = step.scratch;
-    T* filters = reinterpret_cast<T*>(scratch);
+    const T* filters = packed ? w : reinterpret_cast<T*>(scratch);
     T* bias = reinterpret_cast<T*>(scratch += need.filters);
     Run* runs = reinterpret_cast<Run*>(scratch += need.bias);
     scratch += need.runs;
 
-    pack_filters(s, w, filters, step.threads);
+    if (!packed) pack_filters(s, w, reinterpret_cast<T*>(step.scratch), step.threads);
     const int64_t padded_k = panels.vectors * lanes<T>;
     if (has_bias) {
         const T* b = static_cast<const T*>(step.in[2]);
@@ -184,7 +186,22 @@ const char* forward(const Step& step) {
 
 template <class T>
 int64_t forward_scratch(const int64_t* ints, int threads) {
-    return ForwardScratch<T>(Shape(ints), threads).total;
+    return ForwardScratch<T>(Shape(ints), threads, ints[18]).total;
+}
+
+// Packs the filter once for many runs of forward. in: the filter; out: the packed one, of `packed_bytes` bytes.
+template <class T>
+const char* pack(const Step& step) {
+    const Shape s(step.ints);
+    pack_filters(s, static_cast<const T*>(step.in[0]), static_cast<T*>(step.out[0]), step.threads);
+    return nullptr;
+}
+
+// The size of what `conv_pack` writes; asked for as its scratch, which it does not use.
+template <class T>
+int64_t packed_bytes(const int64_t* ints, int) {
+    const Shape s(ints);
+    return aligned(s.G * Panels<T>(s.Kg()).packed(s.depth()) * static_cast<int64_t>(sizeof(T)));
 }
 
 // --- the gradient of the input ---
@@ -263,6 +280,8 @@ const char* backward_data(const Step& step) {
     const DataScratch<T> need(s, step.threads);
     T* filters = reinterpret_cast<T*>(step.scratch);
     pack_filters_back(s, w, filters, step.threads);
+    // a kernel of one pixel moved by one: the columns are the gradient
+    const bool direct = s.kh * s.kw == 1 && s.sh * s.sw == 1 && !s.padded();
 
     parallel_ranges(step.threads, s.N * need.splits, 1, [&](int thread, int64_t begin, int64_t end) {
         T* columns = reinterpret_cast<T*>(step.scratch + need.filters + thread * need.columns);
@@ -271,7 +290,7 @@ const char* backward_data(const Step& step) {
             const int64_t n = u / need.splits, part = u % need.splits;
             const int64_t top = s.H * part / need.splits, bottom = s.H * (part + 1) / need.splits;
             T* image = dx + n * s.H * s.W * s.C;
-            std::memset(image + top * s.W * s.C, 0, static_cast<size_t>((bottom - top) * s.W * s.C) * sizeof(T));
+            if (!direct) std::memset(image + top * s.W * s.C, 0, static_cast<size_t>((bottom - top) * s.W * s.C) * sizeof(T));
             for (int64_t g = 0; g < s.G; ++g)
                 for (int64_t ky = 0; ky < s.kh; ++ky) {
                     // the output rows whose kernel row ky falls into [top, bottom)
@@ -289,18 +308,19 @@ const char* backward_data(const Step& step) {
                         t.runs = &run;
                         t.n_runs = 1;
                         t.panel = filters + (g * s.kh + ky) * panels.packed(s.Kg()) + panels.at(p, s.Kg());
-                        t.out_step = across;
-                        t.last = lanes<T>;
+                        t.out_step = direct ? s.C : across;
+                        t.last = direct ? panels.end(p) - panels.begin(p) - (width - 1) * lanes<T> : lanes<T>;
                         t.bias = nullptr;
                         t.accumulate = false;
                         t.finish = {Activation::none, T(0)};
                         for (int64_t i = 0; i < pixels; i += high) {
                             t.rows = least(high, pixels - i);
                             for (int64_t j = 0; j < t.rows; ++j) row[j] = rows + (i + j) * s.K;
-                            t.out = columns + i * across;
+                            t.out = direct ? image + (oy0 * s.Wo + i) * s.C + g * s.Cg() + panels.begin(p)
+                                           : columns + i * across;
                             run_tile(width, t);
                         }
-                        scatter(s, columns, across, panels.begin(p), panels.end(p), ky, g, oy0, oy1, image);
+                        if (!direct) scatter(s, columns, across, panels.begin(p), panels.end(p), ky, g, oy0, oy1, image);
                     }
                 }
         }
@@ -318,6 +338,9 @@ int64_t data_scratch(const int64_t* ints, int threads) {
 // For each kernel row and stretch, a matrix of (filters, stretch): the sum over all pixels of dY[pixel] times the
 // stretch of the input under it. Vectors run along the stretch or along the filters, whichever fills them better.
 
+// The part of the blobs that all tiles run over before the next part, in bytes: it stays in the second-level cache.
+constexpr int64_t filter_bytes = 384 * 1024;
+
 template <class T>
 struct FilterPlan {
     bool along_filters;   // vectors run along the filters
@@ -326,7 +349,8 @@ struct FilterPlan {
     int64_t matrices;     // group, kernel row, stretch
     int64_t size;         // elements of all matrices
     bool by_image;        // threads share the images, each with matrices of its own; else they share the matrices
-    int64_t images;       // images that are run through before the next tile
+    int64_t images;       // images that are run through before the next tile,
+    int64_t rows;         // or output rows of one, where an image is too large for the cache
     int64_t slab, total;
 
     FilterPlan(const Shape& s, int threads) {
@@ -340,8 +364,9 @@ struct FilterPlan {
         by_image = s.N >= threads && size * bytes <= 1024 * 1024;
         const int64_t image = s.padded() ? aligned((s.H + 2 * s.ph) * s.wide() * s.C * bytes) : 0;
         // short images are taken several at a time, so that the registers are emptied less often
-        const int64_t one = s.reach(s.Ho) * s.wide() * s.C + s.Ho * s.Wo * s.K;
-        images = most(1, least(512 * 1024 / (one * bytes), ceil_div(512, s.Ho * s.Wo)));
+        const int64_t row = s.sh * s.wide() * s.C + s.Wo * s.K, budget = filter_bytes / bytes;
+        rows = most(1, least(s.Ho, budget / row));
+        images = rows < s.Ho ? 1 : most(1, least(budget / (row * s.Ho), ceil_div(512, s.Ho * s.Wo)));
         slab = by_image ? images * image : s.N * image;
         total = by_image ? threads * (aligned(size * bytes) + slab) : aligned(size * bytes) + slab;
     }
@@ -353,22 +378,23 @@ struct FilterPlan {
     }
 };
 
-// One tile over images [n0, n1): rows [i, i + mr) by nv vectors from v on, of matrix m.
+// One tile over output rows [oy, oy + rows) of images [n0, n1): its rows [i, i + mr) by nv vectors from v on, of matrix m.
 template <class T>
 void filter_tile(const Shape& s, const FilterPlan<T>& plan, const T* x, int64_t x_image, const T* dy, int64_t n0,
-                 int64_t n1, int64_t m, int64_t i, int64_t mr, int64_t v, int64_t nv, T* out, bool fresh) {
+                 int64_t n1, int64_t oy, int64_t rows, int64_t m, int64_t i, int64_t mr, int64_t v, int64_t nv, T* out,
+                 bool fresh) {
     const int64_t stretch = m % s.stretches(), ky = m / s.stretches() % s.kh, g = m / s.stretches() / s.kh;
     const int64_t in_at = ky * s.dh * s.wide() * s.C + stretch * s.dw * s.C + g * s.Cg();
     OuterArgs<T> t;
     t.n = s.Wo;
-    t.rows = s.Ho;
+    t.rows = rows;
     t.last = least(plan.wide - (v + nv - 1) * lanes<T>, lanes<T>);
     t.out = out + (m * plan.tall + i) * plan.padded + v * lanes<T>;
     t.out_step = plan.padded;
     t.whole = true;
     for (int64_t n = n0; n < n1; ++n) {
-        const T* under = x + (n - n0) * x_image + in_at;
-        const T* grads = dy + n * s.Ho * s.Wo * s.K + g * s.Kg();
+        const T* under = x + (n - n0) * x_image + oy * s.sh * s.wide() * s.C + in_at;
+        const T* grads = dy + (n * s.Ho + oy) * s.Wo * s.K + g * s.Kg();
         t.a = (plan.along_filters ? under : grads) + i;
         t.b = (plan.along_filters ? grads : under) + v * lanes<T>;
         t.a_step = plan.along_filters ? s.sw * s.C : s.K;
@@ -416,14 +442,16 @@ const char* backward_filter(const Step& step) {
     const int64_t panels = ceil_div(vectors, max_panel);
     const int64_t plain = s.H * s.W * s.C, high = s.H + 2 * s.ph, image = s.padded() ? high * s.wide() * s.C : plain;
 
-    // all tiles of a matrix range over some images
+    // a range of the tiles over some images, part by part
     const auto sweep = [&](const T* from, int64_t n0, int64_t n1, int64_t tile0, int64_t tile1, T* out, bool fresh) {
-        for (int64_t tile = tile0; tile < tile1; ++tile) {
-            const int64_t row = tile % row_tiles, panel = tile / row_tiles % panels, m = tile / row_tiles / panels;
-            const int64_t i = plan.tall * row / row_tiles, mr = plan.tall * (row + 1) / row_tiles - i;
-            const int64_t v = vectors * panel / panels, nv = vectors * (panel + 1) / panels - v;
-            filter_tile(s, plan, from, image, dy, n0, n1, m, i, mr, v, nv, out, fresh);
-        }
+        for (int64_t oy = 0; oy < s.Ho; oy += plan.rows)
+            for (int64_t tile = tile0; tile < tile1; ++tile) {
+                const int64_t row = tile % row_tiles, panel = tile / row_tiles % panels, m = tile / row_tiles / panels;
+                const int64_t i = plan.tall * row / row_tiles, mr = plan.tall * (row + 1) / row_tiles - i;
+                const int64_t v = vectors * panel / panels, nv = vectors * (panel + 1) / panels - v;
+                filter_tile(s, plan, from, image, dy, n0, n1, oy, least(plan.rows, s.Ho - oy), m, i, mr, v, nv, out,
+                            fresh && oy == 0);
+            }
     };
     const int64_t tiles = plan.matrices * panels * row_tiles;
 
@@ -473,6 +501,8 @@ extern const Kernel conv_kernels[];
 const Kernel conv_kernels[] = {
     {"conv_forward", 4, forward<float>, forward_scratch<float>},
     {"conv_forward", 8, forward<double>, forward_scratch<double>},
+    {"conv_pack", 4, pack<float>, packed_bytes<float>},
+    {"conv_pack", 8, pack<double>, packed_bytes<double>},
     {"conv_backward_data", 4, backward_data<float>, data_scratch<float>},
     {"conv_backward_data", 8, backward_data<double>, data_scratch<double>},
     {"conv_backward_filter", 4, backward_filter<float>, filter_scratch<float>},

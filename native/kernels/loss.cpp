@@ -1,6 +1,7 @@
 // Losses and accuracy. The letter of a label type: 0 that of the scores, 1 int32, 2 int64, 3 uint8. Labels lie in the
 // order of the positions (outer, inner) around the class axis.
 #include "mocha/softmax.h"
+#include "mocha/sums.h"
 
 namespace mocha::MOCHA_ISA {
 namespace {

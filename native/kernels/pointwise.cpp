@@ -2,7 +2,7 @@
 // be the memory of an input.
 //
 // Arguments, unless a kernel's comment says otherwise: ints = {elements}, out = {result}.
-#include "mocha/parallel.h"
+#include "mocha/sums.h"
 #include "mocha/vmath.h"
 
 namespace mocha::MOCHA_ISA {
@@ -257,43 +257,6 @@ const char* bias_forward(const Step& step) {
     return nullptr;
 }
 
-// db[c] += the sum of the rows [begin, end) of dy (rows, channels). Sums of some rows first, so that they round less.
-template <class T>
-MOCHA_INLINE void sum_rows(const T* dy, int64_t channels, int64_t begin, int64_t end, T* db) {
-    constexpr int64_t some_rows = 256;
-    for (int64_t r = begin; r < end; r += some_rows) {
-        const int64_t last = least(r + some_rows, end);
-        int64_t c = 0;
-        for (; c + 4 * lanes<T> <= channels; c += 4 * lanes<T>) {
-            Vec<T> total[4] = {};
-            for (int64_t i = r; i < last; ++i)
-                for (int k = 0; k < 4; ++k) total[k] += load(dy + i * channels + c + k * lanes<T>);
-            for (int k = 0; k < 4; ++k) store(db + c + k * lanes<T>, load(db + c + k * lanes<T>) + total[k]);
-        }
-        by_vectors<T>(c, channels, [&](int64_t at, auto some) {
-            Vec<T> even{}, odd{};
-            int64_t i = r;
-            for (; i + 1 < last; i += 2) {
-                even += some.load(dy + i * channels + at);
-                odd += some.load(dy + (i + 1) * channels + at);
-            }
-            if (i < last) even += some.load(dy + i * channels + at);
-            some.store(db + at, some.load(db + at) + (even + odd));
-        });
-    }
-}
-
-// The sum of n neighbours.
-template <class T>
-MOCHA_INLINE T sum_stretch(const T* x, int64_t n) {
-    Vec<T> total[4] = {};
-    int64_t i = 0;
-    for (; i + 4 * lanes<T> <= n; i += 4 * lanes<T>)
-        for (int k = 0; k < 4; ++k) total[k] += load(x + i + k * lanes<T>);
-    by_vectors<T>(i, n, [&](int64_t at, auto some) { total[0] += some.load(x + at); });
-    return sum<T>((total[0] + total[1]) + (total[2] + total[3]));
-}
-
 template <class T>
 int64_t bias_backward_scratch(const int64_t* ints, int threads) {
     return threads * aligned(ints[1] * static_cast<int64_t>(sizeof(T)));
@@ -313,9 +276,9 @@ const char* bias_backward(const Step& step) {
         const T* dy = input<T>(step, 0);
         T* mine = reinterpret_cast<T*>(step.scratch + thread * pitch);
         if (inner == 1)
-            sum_rows<T>(dy, channels, begin, end, mine);
+            add_rows<T>(dy + begin * channels, end - begin, channels, channels, mine, Plain{});
         else
-            for (int64_t r = begin; r < end; ++r) mine[r % channels] += sum_stretch<T>(dy + r * inner, inner);
+            for (int64_t r = begin; r < end; ++r) mine[r % channels] += sum_row<T>(dy + r * inner, inner, Plain{});
     });
     T* db = output<T>(step, 0);
     for (int64_t c = 0; c < channels; ++c) {

@@ -22,6 +22,8 @@ struct Axis {
         return beyond < 0 ? 0 : beyond / stride + 1;
     }
     MOCHA_INLINE int64_t high(int64_t i) const { return least(out, (i + pad) / stride + 1); }
+    // Whether some cell lies in no window, given that no cell lies in two.
+    MOCHA_INLINE bool gaps() const { return kernel < stride || start(out - 1) + kernel < size; }
     // Cells of window o that lie in the image or its padding, which is what a mean is divided by.
     MOCHA_INLINE int64_t cells(int64_t o) const { return least(start(o) + kernel, size + pad) - start(o); }
 };
@@ -34,30 +36,27 @@ struct Geometry {
         : n(i[0]), channels(i[3]), y{i[1], i[4], i[6], i[8], i[10]}, x{i[2], i[5], i[7], i[9], i[11]} {}
 };
 
-// How winners, of type W, are read and written beside a vector of T.
-template <class T, class W>
-MOCHA_INLINE IntVec<T> load_winners(const W* p, Whole<T>) {
-    typename NarrowVectorOf<T, W>::type v;
-    std::memcpy(&v, p, sizeof(v));
-    return __builtin_convertvector(v, IntVec<T>);
+// Winners beside a vector of T: bytes, or int32 for kernels of many taps.
+template <class T, class Some>
+MOCHA_INLINE IntVec<T> load_winners(const uint8_t* p, Some some) {
+    return load_bytes<T>(p, some);
 }
 
-template <class T, class W>
-MOCHA_INLINE IntVec<T> load_winners(const W* p, Part<T> some) {
+template <class T, class Some>
+MOCHA_INLINE IntVec<T> load_winners(const int32_t* p, Some some) {
     IntVec<T> v{};
-    for (int64_t i = 0; i < some.n; ++i) v[i] = static_cast<Int<T>>(p[i]);
+    for (int64_t i = 0; i < some.n; ++i) v[i] = p[i];
     return v;
 }
 
-template <class T, class W>
-MOCHA_INLINE void store_winners(W* p, IntVec<T> v, Whole<T>) {
-    const auto narrow = __builtin_convertvector(v, typename NarrowVectorOf<T, W>::type);
-    std::memcpy(p, &narrow, sizeof(narrow));
+template <class T, class Some>
+MOCHA_INLINE void store_winners(uint8_t* p, IntVec<T> v, Some some) {
+    store_bytes<T>(p, v, some);
 }
 
-template <class T, class W>
-MOCHA_INLINE void store_winners(W* p, IntVec<T> v, Part<T> some) {
-    for (int64_t i = 0; i < some.n; ++i) p[i] = static_cast<W>(v[i]);
+template <class T, class Some>
+MOCHA_INLINE void store_winners(int32_t* p, IntVec<T> v, Some some) {
+    for (int64_t i = 0; i < some.n; ++i) p[i] = static_cast<int32_t>(v[i]);
 }
 
 // Calls body(c, stretch, fresh) for the channels in whole vectors. The last one overlaps the one before, and only the
@@ -81,8 +80,8 @@ struct Window {
     int64_t rows, columns, row_step, column_step, tap, tap_row;
 };
 
-// The maximum of a window and its tap, the first of equal ones; the last NaN beats all. ROWS and COLUMNS are the extents
-// if known here, else 0.
+// The maximum of a window and its tap, the first of equal ones; the last NaN beats all. ROWS and COLUMNS are the
+// extents if known here, else 0.
 template <class T, int ROWS, int COLUMNS, class Some>
 MOCHA_INLINE void find_max(const Window<T>& window, int64_t c, Some some, Vec<T>& best, IntVec<T>& winner) {
     const int64_t rows = ROWS ? ROWS : window.rows, columns = COLUMNS ? COLUMNS : window.columns;
@@ -204,50 +203,101 @@ const char* mean_pool_forward(const Step& step) {
     return nullptr;
 }
 
-// The gradient of x, row by row of x, so that no two threads meet: each row gathers from the rows of windows that reach
-// it. gradient(place, c, stretch) is what a window gives to its cells, and passed(gradient, window, tap) the lanes of it
-// that go to the cell under a tap.
+// A row of taps: each cell gets what the window gives to its tap, or is overwritten by it. COLUMNS as above.
+template <class T, bool ADD, int COLUMNS, class Given, class Some>
+MOCHA_INLINE void give_row(T* cell, int64_t cell_step, int64_t n, int64_t tap, const Given& given, Some some) {
+    const int64_t columns = COLUMNS ? COLUMNS : n;
+#pragma GCC unroll 3
+    for (int64_t j = 0; j < columns; ++j) {
+        const Vec<T> share = given.at(tap + j);
+        some.store(cell + j * cell_step, ADD ? some.load(cell + j * cell_step) + share : share);
+    }
+}
+
+// The gradient of x where windows overlap, for the rows [begin, end) of x, so that no two threads meet: each row
+// gathers from the rows of windows that reach it. given(out row, out column, place, stretch, mask) is what a window
+// gives, as far as the mask lets it.
 //
 // Channels outside, windows inside: cells that two windows share are then read long after they were written.
-template <class T, bool OVERLAP, class Gather>
-MOCHA_INLINE void gather_rows(const Geometry& g, int64_t begin, int64_t end, T* dx, const Gather& gather) {
+template <class T, class Gather>
+MOCHA_INLINE void gather_rows(const Geometry& g, int64_t begin, int64_t end, T* dx, const Gather& given) {
     const int64_t channels = g.channels, width = g.x.size * channels;
     for (int64_t r = begin; r < end; ++r) {
         const int64_t image = r / g.y.size, i = r % g.y.size;
         T* row = dx + r * width;
         std::memset(row, 0, static_cast<size_t>(width) * sizeof(T));
         by_channels<T>(channels, [&](int64_t c, auto some, int64_t fresh) {
-            const auto is_fresh = lanes_between<T>(fresh, lanes<T>);
+            const IntVec<T> is_fresh = lanes_between<T>(fresh, lanes<T>);
             for (int64_t oy = g.y.low(i), high = g.y.high(i); oy < high; ++oy) {
                 const int64_t tap_row = (i - g.y.start(oy)) * g.x.kernel;
                 int64_t at = (image * g.y.out + oy) * g.x.out * channels + c;
                 for (int64_t ox = 0; ox < g.x.out; ++ox, at += channels) {
-                    const int64_t first = g.x.first(ox), last = g.x.last(ox);
-                    const auto given = gather(oy, ox, at, some);
+                    const int64_t first = g.x.first(ox), columns = g.x.last(ox) - first;
                     T* cell = row + (g.x.start(ox) + first) * channels + c;
-                    for (int64_t j = first; j < last; ++j, cell += channels) {
-                        const Vec<T> share = given.at(tap_row + j);
-                        if constexpr (OVERLAP)
-                            some.store(cell, some.load(cell) + select<T>(is_fresh, share, Vec<T>{}));
-                        else
-                            some.store(cell, share);
-                    }
+                    const auto what = given(oy, ox, at, some, is_fresh);
+                    if (columns == 3)
+                        give_row<T, true, 3>(cell, channels, 3, tap_row + first, what, some);
+                    else
+                        give_row<T, true, 0>(cell, channels, columns, tap_row + first, what, some);
                 }
             }
         });
     }
 }
 
+// The gradient of x where they do not, for the rows [begin, end) of windows. Each owns its rows of x, those up to the
+// next one, and writes them once.
 template <class T, class Gather>
-MOCHA_INLINE void gather_all(const Step& step, const Geometry& g, const Gather& gather) {
-    const bool overlap = g.y.kernel > g.y.stride || g.x.kernel > g.x.stride;
-    const int64_t grain = ceil_div(worth, most(g.x.size * g.channels, 1));
-    parallel_ranges(step.threads, g.n * g.y.size, grain, [&](int, int64_t begin, int64_t end) {
-        if (overlap)
-            gather_rows<T, true>(g, begin, end, output<T>(step, 0), gather);
-        else
-            gather_rows<T, false>(g, begin, end, output<T>(step, 0), gather);
-    });
+MOCHA_INLINE void give_windows(const Geometry& g, int64_t begin, int64_t end, T* dx, const Gather& given) {
+    const int64_t channels = g.channels, width = g.x.size * channels;
+    const IntVec<T> all = lanes_between<T>(0, lanes<T>);
+    const bool gaps = g.y.gaps() || g.x.gaps();
+    for (int64_t r = begin; r < end; ++r) {
+        const int64_t oy = r % g.y.out, first_row = g.y.first(oy), rows = g.y.last(oy) - first_row;
+        T* image = dx + r / g.y.out * g.y.size * width;
+        if (gaps) {
+            const int64_t own = oy == 0 ? 0 : least(g.y.start(oy), g.y.size);
+            const int64_t next = oy + 1 == g.y.out ? g.y.size : least(g.y.start(oy + 1), g.y.size);
+            std::memset(image + own * width, 0, static_cast<size_t>((next - own) * width) * sizeof(T));
+        }
+        for (int64_t ox = 0; ox < g.x.out; ++ox) {
+            const int64_t first = g.x.first(ox), columns = g.x.last(ox) - first;
+            T* cell = image + (g.y.start(oy) + first_row) * width + (g.x.start(ox) + first) * channels;
+            const int64_t tap = first_row * g.x.kernel + first, at = (r * g.x.out + ox) * channels;
+            by_channels<T>(channels, [&](int64_t c, auto some, int64_t) {
+                const auto what = given(oy, ox, at + c, some, all);
+                if (rows == 2 && columns == 2) {
+                    give_row<T, false, 2>(cell + c, channels, 2, tap, what, some);
+                    give_row<T, false, 2>(cell + c + width, channels, 2, tap + g.x.kernel, what, some);
+                } else {
+                    T* to = cell + c;
+                    for (int64_t i = 0; i < rows; ++i, to += width)
+                        give_row<T, false, 0>(to, channels, columns, tap + i * g.x.kernel, what, some);
+                }
+            });
+        }
+    }
+}
+
+template <class T, class Gather>
+MOCHA_INLINE void backward(const Step& step, const Geometry& g, const Gather& given) {
+    const int64_t row = most(g.x.size * g.channels, 1);
+    if (g.y.kernel > g.y.stride || g.x.kernel > g.x.stride) {
+        parallel_ranges(step.threads, g.n * g.y.size, ceil_div(worth, row), [&](int, int64_t begin, int64_t end) {
+            gather_rows<T>(g, begin, end, output<T>(step, 0), given);
+        });
+    } else {
+        const int64_t grain = ceil_div(worth, row * g.y.stride);
+        parallel_ranges(step.threads, g.n * g.y.out, grain, [&](int, int64_t begin, int64_t end) {
+            give_windows<T>(g, begin, end, output<T>(step, 0), given);
+        });
+    }
+}
+
+// The lanes that a mask of all bits or none lets pass, 0 in the others.
+template <class T>
+MOCHA_INLINE Vec<T> masked(Vec<T> x, IntVec<T> mask) {
+    return (Vec<T>)((IntVec<T>)x & mask);
 }
 
 template <class T>
@@ -268,8 +318,8 @@ MOCHA_INLINE void max_backward(const Step& step) {
     const Geometry g(step.ints);
     const W* winners = input<W>(step, 0);
     const T* dy = input<T>(step, 1);
-    gather_all<T>(step, g, [=](int64_t, int64_t, int64_t at, auto some) {
-        return GivenToWinner<T>{some.load(dy + at), load_winners<T>(winners + at, some)};
+    backward<T>(step, g, [=](int64_t, int64_t, int64_t at, auto some, IntVec<T> mask) {
+        return GivenToWinner<T>{masked<T>(some.load(dy + at), mask), load_winners<T>(winners + at, some)};
     });
 }
 
@@ -288,8 +338,8 @@ template <class T>
 const char* mean_pool_backward(const Step& step) {
     const Geometry g(step.ints);
     const T* dy = input<T>(step, 0);
-    gather_all<T>(step, g, [=](int64_t oy, int64_t ox, int64_t at, auto some) {
-        return GivenToAll<T>{some.load(dy + at) / static_cast<T>(g.y.cells(oy) * g.x.cells(ox))};
+    backward<T>(step, g, [=](int64_t oy, int64_t ox, int64_t at, auto some, IntVec<T> mask) {
+        return GivenToAll<T>{masked<T>(some.load(dy + at), mask) / static_cast<T>(g.y.cells(oy) * g.x.cells(ox))};
     });
     return nullptr;
 }

@@ -44,13 +44,25 @@ MOCHA_INLINE void draw(const Draw& from, int64_t first, uint32_t* words) {
         k0 += 0x9E3779B9u;
         k1 += 0xBB67AE85u;
     }
-    const Words low = (c0 & 0xffffffffu) | (c1 << 32), high = (c2 & 0xffffffffu) | (c3 << 32);
+    // the first and the last two words of each block, in pairs
+    alignas(64) uint64_t low[blocks_at_once], high[blocks_at_once], pairs[2 * blocks_at_once];
+    const Words low_pairs = (c0 & 0xffffffffu) | (c1 << 32), high_pairs = (c2 & 0xffffffffu) | (c3 << 32);
+    std::memcpy(low, &low_pairs, sizeof(low));
+    std::memcpy(high, &high_pairs, sizeof(high));
     for (int i = 0; i < blocks_at_once; ++i) {
-        words[4 * i] = static_cast<uint32_t>(low[i]);
-        words[4 * i + 1] = static_cast<uint32_t>(low[i] >> 32);
-        words[4 * i + 2] = static_cast<uint32_t>(high[i]);
-        words[4 * i + 3] = static_cast<uint32_t>(high[i] >> 32);
+        pairs[2 * i] = low[i];
+        pairs[2 * i + 1] = high[i];
     }
+    std::memcpy(words, pairs, sizeof(pairs));
+}
+
+// y = scale x where the mask is not 0, else 0
+template <class T>
+MOCHA_INLINE void apply(const T* x, const uint8_t* mask, int64_t n, T scale, T* y) {
+    by_vectors<T>(0, n, [&](int64_t i, auto some) {
+        const IntVec<T> kept = load_bytes<T>(mask + i, some);
+        some.store(y + i, select<T>(kept != IntVec<T>{}, some.load(x + i) * scale, Vec<T>{}));
+    });
 }
 
 // ints = {elements, threshold of the words that stay, stream}, reals = {scale}, in = {x, seed, counter},
@@ -59,7 +71,7 @@ template <class T>
 const char* dropout_forward(const Step& step) {
     const Draw from{static_cast<uint32_t>(static_cast<int64_t>(input<double>(step, 1)[0])),
                     static_cast<uint32_t>(step.ints[2]), static_cast<uint64_t>(input<double>(step, 2)[0])};
-    constexpr int64_t chunk = 4 * blocks_at_once;
+    constexpr int64_t chunk = 64, drawn = 4 * blocks_at_once;
     parallel_ranges(step.threads, step.ints[0], heavy, [&](int, int64_t begin, int64_t end) {
         const Draw mine = from;
         const T* x = input<T>(step, 0);
@@ -68,20 +80,13 @@ const char* dropout_forward(const Step& step) {
         const auto threshold = static_cast<uint32_t>(step.ints[1]);
         const T scale = static_cast<T>(step.reals[0]);
         uint32_t words[chunk];
-        int64_t i = begin;  // a multiple of `heavy`, and so of 4
-        for (; i + chunk <= end; i += chunk) {
-            draw(mine, i / 4, words);
-            uint8_t keep[chunk];
-            T kept[chunk];
+        uint8_t keep[chunk];
+        for (int64_t i = begin; i < end; i += chunk) {  // i: a multiple of `heavy` or `chunk`, and so of 4
+            for (int64_t k = 0; k < chunk; k += drawn) draw(mine, (i + k) / 4, words + k);
             for (int64_t k = 0; k < chunk; ++k) keep[k] = words[k] >= threshold;
-            for (int64_t k = 0; k < chunk; ++k) kept[k] = words[k] >= threshold ? x[i + k] * scale : T(0);
-            std::memcpy(mask + i, keep, sizeof(keep));
-            std::memcpy(y + i, kept, sizeof(kept));
-        }
-        if (i < end) draw(mine, i / 4, words);
-        for (int64_t k = 0; i + k < end; ++k) {
-            mask[i + k] = words[k] >= threshold;
-            y[i + k] = words[k] >= threshold ? x[i + k] * scale : T(0);
+            const int64_t n = least(chunk, end - i);
+            std::memcpy(mask + i, keep, static_cast<size_t>(n));
+            apply<T>(x + i, keep, n, scale, y + i);
         }
     });
     return nullptr;
@@ -95,15 +100,7 @@ const char* dropout_backward(const Step& step) {
         const T* dy = input<T>(step, 1);
         T* dx = output<T>(step, 0);
         const T scale = static_cast<T>(step.reals[0]);
-        using Bytes = typename NarrowVectorOf<T, uint8_t>::type;
-        int64_t i = begin;
-        for (; i + lanes<T> <= end; i += lanes<T>) {
-            Bytes keep;
-            std::memcpy(&keep, mask + i, sizeof(keep));
-            const auto kept = __builtin_convertvector(keep, IntVec<T>) != IntVec<T>{};
-            store(dx + i, select<T>(kept, load(dy + i) * scale, Vec<T>{}));
-        }
-        for (; i < end; ++i) dx[i] = mask[i] ? dy[i] * scale : T(0);
+        apply<T>(dy + begin, mask + begin, end - begin, scale, dx + begin);
     });
     return nullptr;
 }

@@ -2,8 +2,7 @@
 // ones alternate; then the array is walked in the order of memory, row by row (the last axis is a row).
 //
 // ints = {axes, then for each: extent, 1 if it is reduced}. At most 8 axes.
-#include "mocha/lanes.h"
-#include "mocha/parallel.h"
+#include "mocha/sums.h"
 
 namespace mocha::MOCHA_ISA {
 namespace {
@@ -49,39 +48,12 @@ struct Axes {
     }
 };
 
-struct Plain {
-    template <class T>
-    MOCHA_INLINE Vec<T> of(Vec<T> x) const { return x; }
-};
-
-struct Squared {
-    template <class T>
-    MOCHA_INLINE Vec<T> of(Vec<T> x) const { return x * x; }
-};
-
-// The sum of f over n neighbours. Sums of some first, so that they round less.
-template <class T, class F>
-MOCHA_INLINE T sum_row(const T* x, int64_t n, F f) {
-    constexpr int64_t some_elements = 4096;
-    T result = 0;
-    for (int64_t begin = 0; begin < n; begin += some_elements) {
-        const int64_t end = least(begin + some_elements, n);
-        Vec<T> total[4] = {};
-        int64_t i = begin;
-        for (; i + 4 * lanes<T> <= end; i += 4 * lanes<T>)
-            for (int k = 0; k < 4; ++k) total[k] += f.template of<T>(load(x + i + k * lanes<T>));
-        by_vectors<T>(i, end, [&](int64_t at, auto some) { total[0] += f.template of<T>(some.load(x + at)); });
-        result += sum<T>((total[0] + total[1]) + (total[2] + total[3]));
-    }
-    return result;
-}
-
 // y += the sums of those elements whose index of axis `cut` is in [begin, end). The first element that goes into a
 // result overwrites what was there, unless `add`.
 template <class T, class F>
 MOCHA_INLINE void reduce_part(const Axes& axes, int cut, int64_t begin, int64_t end, const T* x, T* y, bool add, F f) {
     const int last = axes.n - 1;
-    int64_t low[max_axes], high[max_axes], index[max_axes], stride[max_axes];
+    int64_t low[max_axes] = {}, high[max_axes] = {}, index[max_axes] = {}, stride[max_axes] = {};
     int64_t size = 1, from = 0, to = 0;
     for (int a = last; a >= 0; --a) {
         low[a] = index[a] = a == cut ? begin : 0;
@@ -92,24 +64,27 @@ MOCHA_INLINE void reduce_part(const Axes& axes, int cut, int64_t begin, int64_t 
         from += low[a] * stride[a];
         to += low[a] * axes.step[a];
     }
+    // what is done at once: a row to sum; rows to add up; or a row to add to results
     const int64_t row = high[last] - low[last];
+    const bool rows = last > 0 && !axes.reduced[last] && axes.reduced[last - 1];
+    const int outer = rows ? last - 1 : last;
     for (;;) {
         bool fresh = !add;
-        for (int a = 0; a < last; ++a) fresh = fresh && (!axes.reduced[a] || index[a] == low[a]);
+        for (int a = 0; a < outer; ++a) fresh = fresh && (!axes.reduced[a] || index[a] == low[a]);
         if (axes.reduced[last]) {
             const T total = sum_row<T>(x + from, row, f);
             y[to] = fresh ? total : y[to] + total;
-        } else if (fresh) {
-            by_vectors<T>(0, row, [&](int64_t i, auto some) {
-                some.store(y + to + i, f.template of<T>(some.load(x + from + i)));
-            });
+        } else if (rows) {
+            if (fresh) std::memset(y + to, 0, static_cast<size_t>(row) * sizeof(T));
+            add_rows<T>(x + from, high[outer] - low[outer], row, stride[outer], y + to, f);
         } else {
             by_vectors<T>(0, row, [&](int64_t i, auto some) {
-                some.store(y + to + i, some.load(y + to + i) + f.template of<T>(some.load(x + from + i)));
+                const Vec<T> before = fresh ? Vec<T>{} : some.load(y + to + i);
+                some.store(y + to + i, before + f.template of<T>(some.load(x + from + i)));
             });
         }
-        int a = last - 1;
-        for (; a >= 0; --a) {  // the next row
+        int a = outer - 1;
+        for (; a >= 0; --a) {  // the next one
             from += stride[a];
             to += axes.step[a];
             if (++index[a] < high[a]) break;

@@ -2,15 +2,15 @@
 // elements are shared out evenly among the threads, so that small ones cost nothing of their own.
 //
 // Norms, rates and momenta are numbers in double, read when the step runs.
-#include "mocha/lanes.h"
-#include "mocha/parallel.h"
+#include "mocha/sums.h"
 
 namespace mocha::MOCHA_ISA {
 namespace {
 
 constexpr int64_t worth = 8192;  // elements worth a thread
 
-// Calls body(thread, tensor, first element, end element) for stretches of the tensors; ints = {tensors, elements of each}.
+// Calls body(thread, tensor, first element, end element) for stretches of the tensors; ints = {tensors, elements of
+// each}.
 template <class Body>
 MOCHA_INLINE void by_tensors(const Step& step, const Body& body) {
     const int64_t count = step.ints[0];

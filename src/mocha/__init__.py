@@ -46,7 +46,7 @@ from mocha.layers import (
     SoftmaxLossLayer,
     SquareLossLayer,
 )
-from mocha.net import Net, load_network, save_network
+from mocha.net import Net, Predictor, load_network, save_network
 from mocha.ops import Op, Spec
 from mocha.parameters import (
     ConstantInitializer,
@@ -100,10 +100,10 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Backend", "DefaultBackend", "get_num_threads", "set_num_threads", "init", "shutdown", "registry_reset", "Net",
-    "destroy", "forward", "backward", "forward_backward", "forward_epoch", "freeze", "unfreeze", "freeze_all",
-    "unfreeze_all", "load_network", "save_network", "Layer", "AccuracyLayer", "AsyncHDF5DataLayer", "ConcatLayer",
-    "ConvolutionLayer", "DropoutLayer", "ElementWiseLayer", "ElementWiseFunctors", "HDF5DataLayer", "IdentityLayer",
-    "InnerProductLayer", "MemoryDataLayer", "Pooling", "PoolingLayer", "ReshapeLayer", "SoftmaxLayer",
+    "Predictor", "destroy", "forward", "backward", "forward_backward", "forward_epoch", "freeze", "unfreeze",
+    "freeze_all", "unfreeze_all", "load_network", "save_network", "Layer", "AccuracyLayer", "AsyncHDF5DataLayer",
+    "ConcatLayer", "ConvolutionLayer", "DropoutLayer", "ElementWiseLayer", "ElementWiseFunctors", "HDF5DataLayer",
+    "IdentityLayer", "InnerProductLayer", "MemoryDataLayer", "Pooling", "PoolingLayer", "ReshapeLayer", "SoftmaxLayer",
     "SoftmaxLossLayer", "SquareLossLayer", "DataTransformers", "Transformer", "Neuron", "Neurons", "Initializer",
     "NullInitializer", "ConstantInitializer", "XavierInitializer", "GaussianInitializer", "OrthogonalInitializer",
     "Regularizer", "NoRegu", "L1Regu", "L2Regu", "Constraint", "NoCons", "L2Cons", "ParameterSpec", "SGD", "Nesterov",

@@ -1,4 +1,5 @@
-// What the kernels that are no matrix products share: walks over arrays in vectors, choices lane by lane, wide sums.
+// What the kernels that are no matrix products share: walks over arrays in vectors, choices lane by lane, and bytes
+// beside lanes.
 #pragma once
 
 #include <cstdint>
@@ -44,12 +45,6 @@ template <class T>
 using IntVec = typename IntVectorOf<T>::type;
 template <class T>
 using BitVec = typename IntVectorOf<T>::bits;
-
-// W for each lane of a vector of T: what the winners of a pooling are stored as.
-template <class T, class W>
-struct NarrowVectorOf {
-    typedef W type __attribute__((vector_size(lanes<T> * static_cast<int64_t>(sizeof(W)))));
-};
 
 template <class T>
 MOCHA_INLINE IntVec<T> splat_int(int64_t x) {
@@ -136,39 +131,67 @@ MOCHA_INLINE void by_vectors(int64_t begin, int64_t end, const Body& body) {
     if (i < end) body(i, Part<T>{end - i});
 }
 
-// As many elements of T as a vector of double has lanes, as double.
-typedef float HalfVec __attribute__((vector_size(MOCHA_VECTOR_BYTES / 2), aligned(4), may_alias));
-
-MOCHA_INLINE Vec<double> widened(const float* p) {
-    return __builtin_convertvector(*reinterpret_cast<const HalfVec*>(p), Vec<double>);
-}
-MOCHA_INLINE Vec<double> widened(const double* p) { return load(p); }
-
-MOCHA_INLINE void store_narrowed(float* p, Vec<double> v) {
-    *reinterpret_cast<HalfVec*>(p) = __builtin_convertvector(v, HalfVec);
-}
-
-// The sum of (a - b)^2, or of a^2 without b, over n elements: differences in T, the sum in double.
+// Bytes beside the lanes of a vector of T, as whole numbers.
 template <class T>
-MOCHA_INLINE double sum_of_squares(const T* a, const T* b, int64_t n) {
-    constexpr int64_t step = 4 * lanes<double>;
-    Vec<double> total[4] = {};
-    int64_t i = 0;
-    for (; i + step <= n; i += step) {
-        T d[step];
-        if (b)
-            for (int64_t k = 0; k < step; ++k) d[k] = a[i + k] - b[i + k];
-        for (int k = 0; k < 4; ++k) {
-            const Vec<double> v = widened((b ? d : a + i) + k * lanes<double>);
-            total[k] += v * v;
-        }
+MOCHA_INLINE IntVec<T> load_bytes(const uint8_t* p, Whole<T>) {
+#if defined(__AVX512F__)
+    if constexpr (sizeof(T) == 4)
+        return (IntVec<T>)_mm512_maskz_cvtepu8_epi32(0xffff, _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+    else
+        return (IntVec<T>)_mm512_maskz_cvtepu8_epi64(0xff, _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
+#elif defined(__AVX2__)
+    if constexpr (sizeof(T) == 4) {
+        return (IntVec<T>)_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
+    } else {
+        int32_t four;
+        std::memcpy(&four, p, sizeof(four));
+        return (IntVec<T>)_mm256_cvtepu8_epi64(_mm_cvtsi32_si128(four));
     }
-    double rest = 0;
-    for (; i < n; ++i) {
-        const double d = static_cast<double>(b ? a[i] - b[i] : a[i]);
-        rest += d * d;
+#else
+    IntVec<T> v{};
+    for (int i = 0; i < lanes<T>; ++i) v[i] = p[i];
+    return v;
+#endif
+}
+
+template <class T>
+MOCHA_INLINE IntVec<T> load_bytes(const uint8_t* p, Part<T> some) {
+    IntVec<T> v{};
+    for (int64_t i = 0; i < some.n; ++i) v[i] = p[i];
+    return v;
+}
+
+// The low byte of each lane.
+template <class T>
+MOCHA_INLINE void store_bytes(uint8_t* p, IntVec<T> v, Whole<T>) {
+#if defined(__AVX512F__)
+    if constexpr (sizeof(T) == 4)
+        _mm512_mask_cvtepi32_storeu_epi8(p, 0xffff, (__m512i)v);
+    else
+        _mm512_mask_cvtepi64_storeu_epi8(p, 0xff, (__m512i)v);
+#elif defined(__AVX2__)
+    if constexpr (sizeof(T) == 4) {
+        const __m256i low = _mm256_set1_epi32(0x0c080400), fours = _mm256_shuffle_epi8((__m256i)v, low);
+        const __m128i both = _mm_unpacklo_epi32(_mm256_castsi256_si128(fours), _mm256_extracti128_si256(fours, 1));
+        _mm_storel_epi64(reinterpret_cast<__m128i*>(p), both);
+    } else {
+        for (int i = 0; i < lanes<T>; ++i) p[i] = static_cast<uint8_t>(v[i]);
     }
-    return sum<double>((total[0] + total[1]) + (total[2] + total[3])) + rest;
+#else
+    for (int i = 0; i < lanes<T>; ++i) p[i] = static_cast<uint8_t>(v[i]);
+#endif
+}
+
+template <class T>
+MOCHA_INLINE void store_bytes(uint8_t* p, IntVec<T> v, Part<T> some) {
+#if defined(__AVX512F__)
+    if constexpr (sizeof(T) == 4)
+        _mm512_mask_cvtepi32_storeu_epi8(p, static_cast<__mmask16>((1u << some.n) - 1), (__m512i)v);
+    else
+        _mm512_mask_cvtepi64_storeu_epi8(p, static_cast<__mmask8>((1u << some.n) - 1), (__m512i)v);
+#else
+    for (int64_t i = 0; i < some.n; ++i) p[i] = static_cast<uint8_t>(v[i]);
+#endif
 }
 
 }  // namespace mocha::MOCHA_ISA

@@ -73,8 +73,10 @@ __attribute__((noinline)) void tile(const TileArgs<T>& t) {
 #pragma GCC unroll 16
     for (int i = 0; i < MR; ++i) rows[i] = t.row[i < t.rows ? i : t.rows - 1];
     if (t.accumulate) {
+#pragma GCC unroll 16
         for (int i = 0; i < MR; ++i) {
             const T* from = t.out + (i < t.rows ? i : t.rows - 1) * t.out_step;
+#pragma GCC unroll 8
             for (int v = 0; v + 1 < NV; ++v) acc[i][v] = load(from + v * lanes<T>);
             acc[i][NV - 1] = load_first(from + (NV - 1) * lanes<T>, t.last);
         }
@@ -144,8 +146,8 @@ struct OuterArgs {
     bool whole;             // store the last vector whole, not only its valid lanes
 };
 
-template <class T, int MR, int NV>
-__attribute__((noinline)) void outer_tile(const OuterArgs<T>& t) {
+template <class T, int MR, int NV, bool Partial>
+__attribute__((noinline)) void outer_tile_of(const OuterArgs<T>& t) {
     Vec<T> acc[MR][NV];
 #pragma GCC unroll 8
     for (int i = 0; i < MR; ++i)
@@ -153,18 +155,24 @@ __attribute__((noinline)) void outer_tile(const OuterArgs<T>& t) {
         for (int v = 0; v < NV; ++v) acc[i][v] = Vec<T>{};
     const T *a = t.a, *b = t.b;
     for (int64_t r = 0; r < t.rows; ++r, a += t.a_row, b += t.b_row)
-        outer<T, MR, NV>(acc, a, t.a_step, b, t.b_step, t.n, t.last);
+        outer<T, MR, NV, Partial>(acc, a, t.a_step, b, t.b_step, t.n, t.last);
+#pragma GCC unroll 16
     for (int i = 0; i < MR; ++i) {
         T* to = t.out + i * t.out_step;
+#pragma GCC unroll 8
         for (int v = 0; v < NV; ++v) {
-            const bool partial = v + 1 == NV && !t.whole && t.last != lanes<T>;
             T* here = to + v * lanes<T>;
-            if (partial)
+            if (Partial && v + 1 == NV && !t.whole)
                 store_first(here, t.accumulate ? load_first(here, t.last) + acc[i][v] : acc[i][v], t.last);
             else
                 store(here, t.accumulate ? load(here) + acc[i][v] : acc[i][v]);
         }
     }
+}
+
+template <class T, int MR, int NV>
+MOCHA_INLINE void outer_tile(const OuterArgs<T>& t) {
+    t.last == lanes<T> ? outer_tile_of<T, MR, NV, false>(t) : outer_tile_of<T, MR, NV, true>(t);
 }
 
 constexpr int64_t outer_rows = 6;

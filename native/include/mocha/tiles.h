@@ -40,15 +40,16 @@ MOCHA_INLINE void windows(Vec<T> (&acc)[MR][NV], const T* const (&rows)[MR], con
     }
 }
 
-// acc[i][v] += sum over p < n of a[p * a_step + i] b[p * b_step + v lanes]. The last vector of b may be partial.
-template <class T, int MR, int NV>
+// acc[i][v] += sum over p < n of a[p * a_step + i] b[p * b_step + v lanes]. Where `Partial`, the last vector of b has
+// only `last` lanes.
+template <class T, int MR, int NV, bool Partial>
 MOCHA_INLINE void outer(Vec<T> (&acc)[MR][NV], const T* a, int64_t a_step, const T* b, int64_t b_step, int64_t n,
                         int64_t last) {
     for (int64_t p = 0; p < n; ++p, a += a_step, b += b_step) {
         Vec<T> y[NV];
 #pragma GCC unroll 8
-        for (int v = 0; v + 1 < NV; ++v) y[v] = load(b + v * lanes<T>);
-        y[NV - 1] = last == lanes<T> ? load(b + (NV - 1) * lanes<T>) : load_first(b + (NV - 1) * lanes<T>, last);
+        for (int v = 0; v < NV; ++v)
+            y[v] = Partial && v == NV - 1 ? load_first(b + v * lanes<T>, last) : load(b + v * lanes<T>);
 #pragma GCC unroll 16
         for (int i = 0; i < MR; ++i) {
             const Vec<T> x = splat(a[i]);

@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from mocha.errors import ShapeError, StateError
-from mocha.graph import Program, Section, Value
+from mocha.graph import Node, Program, Section, Value
 from mocha.ops import Array
 from mocha.parameters import Registry, Store
 
@@ -71,6 +71,15 @@ class Executable(ABC):
                 FORWARD starts: a BACKWARD that is run before it in the same call still sees the inputs of the last
                 FORWARD. All inputs are needed when FORWARD is among the sections. The arrays must not change until
                 the next run.
+        """
+
+    @abstractmethod
+    def profile(self, *sections: Section, feeds: Mapping[str, Array] | None = None) -> list[tuple[Node, float]]:
+        """Run sections as `run` does, step by step, and time each step.
+
+        Returns:
+            pairs of a node and the seconds that a step took, in running order. A node may have several steps, and a
+            backend may run several nodes of one section in one step, which stands for them under one of them.
         """
 
     @abstractmethod

@@ -11,6 +11,7 @@ import mocha
 from mocha.cli.convert import convert
 from mocha.cli.demo import demo
 from mocha.cli.info import info
+from mocha.cli.time import time
 from mocha.errors import MochaError
 
 
@@ -31,7 +32,7 @@ def main() -> None:
     """Mocha for Python: train nets of layers over named blobs."""
 
 
-for command in (demo, convert, info):
+for command in (demo, convert, time, info):
     main.add_command(command)
 
 

@@ -14,17 +14,8 @@ from mocha.coffee import Snapshot, TrainingSummary, ValidationPerformance, setup
 from mocha.data import DataTransformers, download_mnist, load_digits, load_mnist
 from mocha.data.mnist import Digits
 from mocha.errors import MochaError
-from mocha.layers import (
-    AccuracyLayer,
-    ConvolutionLayer,
-    InnerProductLayer,
-    Layer,
-    MemoryDataLayer,
-    Neurons,
-    PoolingLayer,
-    SoftmaxLayer,
-    SoftmaxLossLayer,
-)
+from mocha.layers import AccuracyLayer, MemoryDataLayer, SoftmaxLayer, SoftmaxLossLayer
+from mocha.models import lenet
 from mocha.net import Net
 from mocha.ops import Array
 from mocha.random import DEFAULT_SEED
@@ -67,18 +58,6 @@ def _digits(data: Path | None, offline: bool) -> tuple[Digits, str]:
     if folder is not None:
         return load_mnist(folder), "MNIST"
     return load_digits(), "scikit-learn's digits"
-
-
-def lenet() -> list[Layer]:
-    """The layers that training and testing share: Mocha's LeNet."""
-    return [
-        ConvolutionLayer(name="conv1", n_filter=20, kernel=5, bottoms=["data"], tops=["conv"]),
-        PoolingLayer(name="pool1", kernel=2, stride=2, bottoms=["conv"], tops=["pool"]),
-        ConvolutionLayer(name="conv2", n_filter=50, kernel=5, bottoms=["pool"], tops=["conv2"]),
-        PoolingLayer(name="pool2", kernel=2, stride=2, bottoms=["conv2"], tops=["pool2"]),
-        InnerProductLayer(name="ip1", output_dim=500, neuron=Neurons.ReLU(), bottoms=["pool2"], tops=["ip1"]),
-        InnerProductLayer(name="ip2", output_dim=10, bottoms=["ip1"], tops=["ip2"]),
-    ]
 
 
 def _source(digits: Digits, part: str, batch: int, *, shuffle: bool) -> MemoryDataLayer:

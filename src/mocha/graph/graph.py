@@ -105,6 +105,16 @@ class Node:
         for out, into in self.op.updates:
             yield self.outputs[out], self.inputs[into]
 
+    @property
+    def work(self) -> int:
+        """Arithmetic operations of one run."""
+        return self.op.work([v.spec for v in self.inputs], [v.spec for v in self.outputs])
+
+    @property
+    def traffic(self) -> int:
+        """Bytes that one run reads and writes, each input and output once; 0 for a view."""
+        return 0 if self.op.is_view else sum(v.spec.nbytes for v in (*self.inputs, *self.outputs))
+
 
 @dataclasses.dataclass(frozen=True)
 class Statistic:

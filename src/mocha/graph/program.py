@@ -23,7 +23,7 @@ class Program:
         gradients: name of a blob, or key of a parameter -> value of its gradient, as far as it can be read.
         losses: name of a loss layer -> its scalar, always readable.
         statistics: what layers report, always readable.
-        inputs: what must be handed in.
+        inputs: what must be handed in: the inputs that something depends on.
         stored: parameters and states that the program reads or writes in the backend's store.
         scalars: names of the slots of the parameter block.
         memory: lifetimes and the arena.
@@ -68,7 +68,7 @@ class Program:
     @property
     def work(self) -> int:
         """Arithmetic operations of one run of all sections."""
-        return sum(_work(node) for node in self.nodes)
+        return sum(node.work for node in self.nodes)
 
     def __str__(self) -> str:
         rows = []
@@ -81,8 +81,8 @@ class Program:
                     str(node.op),
                     ", ".join(shape_text(v.shape) for v in node.inputs if v.kind is not Kind.SCALAR),
                     ", ".join(shape_text(v.shape) for v in node.outputs),
-                    amount(_work(node)),
-                    memory(_traffic(node)),
+                    amount(node.work),
+                    memory(node.traffic),
                 )
             )
         head = ("#", "section", "layer", "op", "from", "to", "operations", "bytes")
@@ -91,20 +91,10 @@ class Program:
         saved = 100 * (1 - plan.arena_bytes / plan.separate_bytes) if plan.separate_bytes else 0.0
         return (
             f"program {self.name!r}, phase {self.phase.value}: {len(self.nodes)} ops, {amount(self.work)} operations, "
-            f"{memory(sum(map(_traffic, self.nodes)))} read and written\n{listing}\n"
+            f"{memory(sum(node.traffic for node in self.nodes))} read and written\n{listing}\n"
             f"memory of computed values: {memory(plan.arena_bytes)} with reuse, {memory(plan.separate_bytes)} without "
             f"({saved:.0f} % saved)"
         )
-
-
-def _work(node: Node) -> int:
-    return node.op.work([v.spec for v in node.inputs], [v.spec for v in node.outputs])
-
-
-def _traffic(node: Node) -> int:
-    if node.op.is_view:
-        return 0
-    return sum(v.spec.nbytes for v in (*node.inputs, *node.outputs))
 
 
 def build_program(
@@ -149,7 +139,7 @@ def build_program(
         readable,
         dict(graph.losses),
         tuple(graph.statistics),
-        tuple(graph.sources(Kind.INPUT)),
+        tuple(v for v in graph.sources(Kind.INPUT) if v in used),
         tuple(v for kind in (Kind.PARAMETER, Kind.STATE) for v in graph.sources(kind) if v in used),
         tuple(v.name for v in graph.sources(Kind.SCALAR) if v in used),
         plan_memory(nodes, lasting),

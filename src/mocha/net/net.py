@@ -338,6 +338,20 @@ class Net:
             self._means.add(executable)
         return self.statistics()
 
+    def predicting(self, blob: str) -> Executable:
+        """An executable of its own that computes one blob in the testing phase; for `Predictor`."""
+        known = {name for layer in self.layers for name in layer.tops}
+        if blob not in known:
+            raise StateError(f"net {self.name!r} has no blob {blob!r}. {did_you_mean(blob, known)}")
+        self.init()
+        return self.executable(("predict", blob), lambda: self._prediction(blob))
+
+    def _prediction(self, blob: str) -> Program:
+        graph = self.lower(Phase.TEST)
+        graph.losses.clear()
+        graph.statistics.clear()
+        return build_program(self.name, graph, {}, keep=[blob], channels_last=self.backend.channels_last)
+
     # -- what came of it
 
     @property

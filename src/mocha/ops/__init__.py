@@ -1,10 +1,12 @@
 """The op catalogue, one family a file. The reference definitions: every backend agrees with them."""
 
 from mocha.ops.base import Array, Op, Shape, Spec
+from mocha.ops.batch_norm import BatchNormTest, BatchNormTrain, MovingAverage, ScaleChannels
 from mocha.ops.compound import Chain, Gradient
 from mocha.ops.conv import Convolution
 from mocha.ops.dense import InnerProduct
 from mocha.ops.loss import Accuracy, SoftmaxLoss, SquareLoss
+from mocha.ops.norm import LRN
 from mocha.ops.pointwise import (
     Abs,
     Add,
@@ -35,6 +37,7 @@ __all__ = [
     "Abs", "Add", "AddBias", "Divide", "Exp", "LeakyReLU", "Log", "Multiply", "Power", "ReLU", "Scale", "Sigmoid",
     "Subtract", "Sum", "Tanh",
     "ReduceMean", "ReduceSum", "ReduceSumOfSquares", "Softmax",
+    "LRN", "BatchNormTest", "BatchNormTrain", "MovingAverage", "ScaleChannels",
     "Accuracy", "SoftmaxLoss", "SquareLoss",
     "Concat", "Fill", "Identity", "Reorder", "Reshape", "Slice", "Dropout",
     "ClipByNorm", "GlobalNorm", "L1Decay", "L2Decay", "L2NormConstraint", "NesterovStep", "SgdStep",

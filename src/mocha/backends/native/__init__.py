@@ -82,6 +82,7 @@ class NativeBackend(AbstractBackend):
         self.library = _library()
         self.instruction_set = instruction_set(self.library)
         self._process = os.getpid()
+        self._threads = get_num_threads()
 
     @classmethod
     def describe(cls) -> str:
@@ -92,7 +93,7 @@ class NativeBackend(AbstractBackend):
     @property
     def threads(self) -> int:
         """The number of threads in use."""
-        return get_num_threads()
+        return _Threads.count or self._threads
 
     def new_store(self) -> HostStore:
         """Host memory."""

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mocha.backends.base import Executable
-from mocha.backends.host import HostStore
+from mocha.backends.host import HostStore, aligned_zeros
 from mocha.backends.native.calls import Call, is_channels_last
 from mocha.backends.native.lower import lower_node
 from mocha.backends.native.lowering.update import merge_updates
 from mocha.errors import MochaError, ShapeError, StateError
-from mocha.graph import Kind, Node, Program, Section, Value
-from mocha.graph.passes.memory import ALIGNMENT
+from mocha.graph import Kind, Node, Phase, Program, Section, Value
 from mocha.ops import Array
 from mocha.ops.base import as_tuple
 
@@ -34,7 +34,7 @@ class NativeExecutable(Executable):
         super().__init__(program)
         self._backend = backend
         self._store: HostStore = backend.store
-        self._arena = _aligned_bytes(program.memory.arena_bytes)
+        self._arena = aligned_zeros((program.memory.arena_bytes,), np.dtype(np.uint8))
         self._input_number = {value: i for i, value in enumerate(program.inputs)}
         self._fed: dict[Value, Array] = {}
         self._aliases = _aliases(program)
@@ -43,10 +43,21 @@ class NativeExecutable(Executable):
         self._nodes: list[Node] = []
         self._ranges: dict[Section, tuple[int, int]] = {}
         self._executor = backend.library.Executor(backend.instruction_set)
+        # In testing, parameters are constant between trainings: what is derived from them alone is computed once.
+        self._preparing: list[tuple[Call, Place, Node]] = []
+        self._prepared: list[Array] = []
+        self._seen_version = -1
         for section in Section:
             begin = len(self._executor)
             self._add_section(program.section(section))
             self._ranges[section] = begin, len(self._executor)
+        begin = len(self._executor)
+        for call, packed, node in self._preparing:
+            self._executor.add(
+                call.kernel, _element_bytes(call), list(call.ints), [], [self._place(v) for v in call.inputs], [packed]
+            )
+            self._nodes.append(node)
+        self._preparation = begin, len(self._executor)
 
     # -- compiling
 
@@ -70,35 +81,60 @@ class NativeExecutable(Executable):
             node = owner.get(id(call), last)
             assert node is not None
             places = [[self._place(v) for v in values] for values in (call.inputs, call.outputs)]
-            if not self._executor.add(call.kernel, _element_bytes(call), list(call.ints), list(call.reals), *places):
+            ints = list(call.ints)
+            constant = (
+                self.program.phase is Phase.TEST and len(call.inputs) > 1 and call.inputs[1].kind is Kind.PARAMETER
+            )
+            if constant and call.kernel == "conv_forward":
+                places[0][1] = self._pack_once(call, node)
+                ints[-1] = 1
+            if not self._executor.add(call.kernel, _element_bytes(call), ints, list(call.reals), *places):
                 raise MochaError(f"layer {node.layer!r}: the native library has no kernel {call.kernel!r}.")
             self._nodes.append(node)
+
+    def _pack_once(self, call: Call, node: Node) -> Place:
+        """Memory for the packed filter of a convolution, filled before the first run and after each training."""
+        packing = Call("conv_pack", call.inputs[1:2], (), call.ints)
+        library, name = self._backend.library, self._backend.instruction_set
+        size = library.scratch_bytes(name, packing.kernel, _element_bytes(packing), list(call.ints), 1)
+        memory = aligned_zeros((size,), np.dtype(np.uint8))
+        self._prepared.append(memory)
+        place = _address(memory), -1, 0
+        self._preparing.append((packing, place, node))
+        return place
 
     def _place(self, value: Value) -> Place:
         value = self._aliases.get(value, value)
         if value.kind is Kind.INPUT:
             return 0, self._input_number[value], 0
         if value.kind is Kind.SCALAR:
-            return self.block.values.ctypes.data + 8 * self.program.scalars.index(value.name), -1, 0
+            return _address(self.block.values) + 8 * self.program.scalars.index(value.name), -1, 0
         if value.kind in (Kind.PARAMETER, Kind.STATE):
-            return self._stored[value].ctypes.data, -1, 0
-        return self._arena.ctypes.data + self.program.memory.offsets[value], -1, 0
+            return _address(self._stored[value]), -1, 0
+        return _address(self._arena) + self.program.memory.offsets[value], -1, 0
 
     # -- running
 
     def run(self, *sections: Section, feeds: Mapping[str, Array] | None = None) -> None:
         """Run the sections; inputs are bound when FORWARD starts."""
+        for section in self._started(sections, feeds):
+            self._run_range(*self._ranges[section])
+
+    def _started(self, sections: Sequence[Section], feeds: Mapping[str, Array] | None) -> Iterator[Section]:
+        """Each section when it may run; it counts as done when the next one is asked for."""
         self._backend.check_process()
         fed = self.checked_feeds(feeds) if Section.FORWARD in sections else {}
         self._follow_store()
         for section in sections:
             if section is Section.FORWARD:
                 self._fed = fed
-                self._executor.bind([fed[value].ctypes.data for value in self.program.inputs])
+                self._executor.bind([_address(fed[value]) for value in self.program.inputs])
             elif self.program.inputs and not self._fed:
                 raise StateError(f"program {self.program.name!r}: run the forward section first.")
-            self._run_range(*self._ranges[section])
+            yield section
             self._done.add(section)
+            if section is Section.UPDATE:
+                self._store.version += 1
 
     def _run_range(self, begin: int, end: int) -> None:
         threads = self._backend.threads
@@ -126,8 +162,7 @@ class NativeExecutable(Executable):
             if np.shape(array) != value.shape or np.asarray(array).dtype != value.dtype:
                 raise ShapeError(
                     f"layer {node.layer!r}: op {node.op} gave {np.asarray(array).dtype} of shape {np.shape(array)}; "
-                    "its shape "
-                    f"rule promised {value.spec}."
+                    f"its shape rule promised {value.spec}."
                 )
         for value, array in zip(node.outputs, outputs, strict=True):
             view = self._view(value)
@@ -135,12 +170,16 @@ class NativeExecutable(Executable):
                 view[...] = array
 
     def _follow_store(self) -> None:
-        """Parameters or states that were allocated anew since the program was compiled lie elsewhere now."""
+        """Parameters and states may have been allocated anew since the last run, or changed: follow, prepare."""
+        if self._seen_version == self._store.version:
+            return
         for value, array in self._stored.items():
             now = self._store.arrays[value.name]
             if now is not array:
-                self._executor.move(array.ctypes.data, now.ctypes.data)
+                self._executor.move(_address(array), _address(now))
                 self._stored[value] = now
+        self._run_range(*self._preparation)
+        self._seen_version = self._store.version
 
     # -- values by name
 
@@ -180,15 +219,10 @@ class NativeExecutable(Executable):
             raise ShapeError(f"{value.name!r}: received shape {np.shape(array)}; expected {value.shape}.")
         self._checked_view(value)[...] = array
 
-    def profile(self, *sections: Section, feeds: Mapping[str, Array]) -> list[tuple[Node, float]]:
-        """Run the sections step by step; each node with the seconds that its steps took. Outside steps count too."""
-        import time
-
-        self._fed = self.checked_feeds(feeds)
-        self._follow_store()
-        self._executor.bind([self._fed[value].ctypes.data for value in self.program.inputs])
+    def profile(self, *sections: Section, feeds: Mapping[str, Array] | None = None) -> list[tuple[Node, float]]:
+        """Run the sections step by step; the updates that one call does stand under the last of their nodes."""
         times: list[tuple[Node, float]] = []
-        for section in sections:
+        for section in self._started(sections, feeds):
             begin, end = self._ranges[section]
             while begin < end:
                 (kind, step, message), seconds = self._executor.run_timed(begin, end, self._backend.threads)
@@ -201,14 +235,12 @@ class NativeExecutable(Executable):
                 if kind == _FAILED:
                     raise MochaError(f"layer {self._nodes[step].layer!r}: {message}.")
                 begin = step + 1
-            self._done.add(section)
         return times
 
 
-def _aligned_bytes(size: int) -> Array:
-    raw: Any = np.zeros(size + ALIGNMENT, np.uint8)
-    start = -raw.ctypes.data % ALIGNMENT
-    return np.asarray(raw[start : start + size])
+def _address(array: Array) -> int:
+    """Where an array lies; several times faster than `array.ctypes.data`."""
+    return int(array.__array_interface__["data"][0])
 
 
 def _aliases(program: Program) -> dict[Value, Value]:

@@ -12,12 +12,12 @@ from collections.abc import Collection, Sequence
 from mocha import ops
 from mocha.graph.graph import Kind, Layout, Node, Value
 
-_SPATIAL = (ops.Convolution, ops.MaxPooling, ops.MeanPooling)
+_SPATIAL = (ops.Convolution, ops.LRN, ops.MaxPooling, ops.MeanPooling)
 """Ops that want their blobs channels last. Filters and biases keep their own order."""
 
 _EITHER_WAY = (
-    ops.Abs, ops.Add, ops.AddBias, ops.Divide, ops.Exp, ops.LeakyReLU, ops.Log, ops.Multiply, ops.Power, ops.ReLU,
-    ops.Scale, ops.Sigmoid, ops.Subtract, ops.Sum, ops.Tanh,
+    ops.Abs, ops.Add, ops.AddBias, ops.BatchNormTest, ops.BatchNormTrain, ops.Divide, ops.Exp, ops.LeakyReLU, ops.Log,
+    ops.Multiply, ops.Power, ops.ReLU, ops.Scale, ops.ScaleChannels, ops.Sigmoid, ops.Subtract, ops.Sum, ops.Tanh,
 )  # fmt: skip
 """Ops that work in any order, as long as all their blobs have the same; they take that of their first blob."""
 
@@ -82,7 +82,7 @@ def _wish(node: Node, layouts: dict[Value, Layout]) -> Layout:
     if isinstance(op, _SPATIAL):
         flat = any(len(v.shape) not in (0, 1, 4) for v in (*node.inputs, *node.outputs))
         return Layout.ROW_MAJOR if flat else Layout.CHANNELS_LAST
-    if isinstance(op, _EITHER_WAY) and not (isinstance(op, ops.AddBias) and op.axis != 1):
+    if isinstance(op, _EITHER_WAY) and not (isinstance(op, (ops.AddBias, ops.ScaleChannels)) and op.axis != 1):
         blobs = [v for v in node.inputs if len(v.shape) == 4]
         return layouts.get(blobs[0], Layout.ROW_MAJOR) if blobs else Layout.ROW_MAJOR
     return Layout.ROW_MAJOR

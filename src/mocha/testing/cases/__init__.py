@@ -6,12 +6,28 @@ All values lie away from kinks, unless a case says otherwise and has no gradient
 from __future__ import annotations
 
 from mocha.testing.case import Case
-from mocha.testing.cases import compound, conv, dense, loss, pointwise, pool, random, reduce, shape, softmax, update
+from mocha.testing.cases import (
+    batch_norm,
+    compound,
+    conv,
+    dense,
+    loss,
+    norm,
+    pointwise,
+    pool,
+    random,
+    reduce,
+    shape,
+    softmax,
+    update,
+)
 
 FAMILIES: dict[str, list[Case]] = {
     family.__name__.rpartition(".")[2]: family.CASES
-    for family in (conv, pool, dense, pointwise, reduce, softmax, loss, shape, random, update, compound)
-}
+    for family in (
+        conv, pool, norm, batch_norm, dense, pointwise, reduce, softmax, loss, shape, random, update, compound,
+    )
+}  # fmt: skip
 """The cases by family."""
 
 CASES: list[Case] = [case for cases in FAMILIES.values() for case in cases]

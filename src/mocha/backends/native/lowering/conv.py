@@ -25,7 +25,7 @@ def convolution(op: Op, node: Node, layouts: Layouts) -> list[Call] | None:
     geometry = _geometry(product, node.inputs[0].spec, node.inputs[1].spec, node.outputs[0].spec)
     if geometry is None:
         return None
-    return [Call("conv_forward", node.inputs, node.outputs, (*geometry, int(has_bias), kind), (parameter,))]
+    return [Call("conv_forward", node.inputs, node.outputs, (*geometry, int(has_bias), kind, 0), (parameter,))]
 
 
 def convolution_back(op: Op, node: Node, layouts: Layouts) -> list[Call] | None:
