@@ -11,7 +11,7 @@ namespace mocha::MOCHA_ISA {
 namespace {
 
 constexpr int64_t worth = 16384;  // elements worth a thread
-constexpr int64_t some_rows = 128, some_elements = 4096;  // what is summed in T before it goes into double
+constexpr int64_t some_rows = 128, some_elements = 2048;  // what is summed in T before it goes into double
 
 struct Extent {
     int64_t outer, channels, inner;

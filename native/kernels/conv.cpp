@@ -206,48 +206,57 @@ int64_t packed_bytes(const int64_t* ints, int) {
 
 // --- the gradient of the input ---
 //
-// For each kernel row: the columns  dY w  of all pixels, a panel at a time, added to where they were cut from. That is
-// exactly the arithmetic of forward, whatever the stride.
+// The columns  dY w  of pixels, a panel of (kernel column, channel) at a time, are added to where they were cut from.
+// That is exactly the arithmetic of forward. Where the rows move by one, all kernel rows that meet in an input row are
+// summed in registers first, so that only the kernel columns are added in memory.
+
+// The widest panel here: three vectors leave registers for eight rows, which short image rows fill better than six.
+constexpr int64_t data_panel = max_panel < 3 ? max_panel : 3;
 
 template <class T>
 struct DataScratch {
-    int64_t filters, columns, total, splits;
+    int64_t filters, columns, runs, total, splits;
 
     DataScratch(const Shape& s, int threads) {
-        const Panels<T> panels(s.kw * s.Cg());
-        filters = aligned(s.G * s.kh * panels.packed(s.Kg()) * static_cast<int64_t>(sizeof(T)));
-        columns = aligned(s.Ho * s.Wo * least(panels.vectors, max_panel) * lanes<T> * static_cast<int64_t>(sizeof(T)));
+        const Panels<T> panels(s.kw * s.Cg(), data_panel);
+        filters = aligned(s.G * panels.packed(s.kh * s.Kg()) * static_cast<int64_t>(sizeof(T)));
+        const int64_t pixels = most(s.Ho, s.sh == 1 ? s.H : 0) * s.Wo;
+        columns = aligned(pixels * least(panels.vectors, data_panel) * lanes<T> * static_cast<int64_t>(sizeof(T)));
+        runs = aligned(s.kh * static_cast<int64_t>(sizeof(Run)));
         // where there are fewer images than threads, the rows of an image are shared
         splits = s.N >= threads ? 1 : least(ceil_div(2 * threads, most(s.N, 1)), s.H);
-        total = filters + threads * columns;
+        total = filters + threads * (columns + runs);
     }
 };
 
-// The filter for the way back: [group][kernel row][panel of (kernel column, channel)][filter][NV lanes].
+// The filter for the way back: [group][panel of (kernel column, channel)][kernel row][filter][NV lanes].
 template <class T>
 void pack_filters_back(const Shape& s, const T* w, T* packed, int threads) {
-    const int64_t Cg = s.Cg(), Kg = s.Kg(), row = s.kw * Cg, taps = s.kh * s.kw;
-    const Panels<T> panels(row);
-    parallel_ranges(threads, s.G * s.kh * panels.count, 1, [&](int, int64_t begin, int64_t end) {
+    const int64_t Cg = s.Cg(), Kg = s.Kg(), taps = s.kh * s.kw;
+    const Panels<T> panels(s.kw * Cg, data_panel);
+    parallel_ranges(threads, s.G * panels.count, 1, [&](int, int64_t begin, int64_t end) {
         for (int64_t u = begin; u < end; ++u) {
-            const int64_t p = u % panels.count, ky = u / panels.count % s.kh, g = u / panels.count / s.kh;
+            const int64_t p = u % panels.count, g = u / panels.count;
             const int64_t j0 = panels.begin(p), n = panels.end(p) - j0, across = panels.width(p) * lanes<T>;
-            T* to = packed + (g * s.kh + ky) * panels.packed(Kg) + panels.at(p, Kg);
-            for (int64_t k = 0; k < Kg; ++k, to += across) {
-                const T* from = w + (g * Kg + k) * Cg * taps + ky * s.kw;
-                for (int64_t j = 0; j < across; ++j) {
-                    const int64_t kx = (j0 + j) / Cg, c = (j0 + j) % Cg;
-                    to[j] = j < n ? from[c * taps + kx] : T(0);
+            T* to = packed + g * panels.packed(s.kh * Kg) + panels.at(p, s.kh * Kg);
+            for (int64_t ky = 0; ky < s.kh; ++ky)
+                for (int64_t k = 0; k < Kg; ++k, to += across) {
+                    const T* from = w + (g * Kg + k) * Cg * taps + ky * s.kw;
+                    int64_t kx = j0 / Cg, c = j0 % Cg;
+                    for (int64_t j = 0; j < n; ++j) {
+                        to[j] = from[c * taps + kx];
+                        if (++c == Cg) c = 0, ++kx;
+                    }
+                    for (int64_t j = n; j < across; ++j) to[j] = T(0);
                 }
-            }
         }
     });
 }
 
-// Adds the columns of output rows [oy0, oy1), panel columns [j0, j1) of kernel row ky, to the input gradient.
+// Adds panel columns [j0, j1) of `rows` rows of Wo pixels to the input gradient, from input row iy on, `step` rows apart.
 template <class T>
-void scatter(const Shape& s, const T* columns, int64_t across, int64_t j0, int64_t j1, int64_t ky, int64_t g,
-             int64_t oy0, int64_t oy1, T* dx) {
+void scatter(const Shape& s, const T* columns, int64_t across, int64_t j0, int64_t j1, int64_t g, int64_t iy,
+             int64_t rows, int64_t step, T* dx) {
     const int64_t Cg = s.Cg();
     for (int64_t j = j0; j < j1;) {
         const int64_t kx = j / Cg, c0 = j % Cg, n = least(Cg - c0, j1 - j);
@@ -256,10 +265,9 @@ void scatter(const Shape& s, const T* columns, int64_t across, int64_t j0, int64
         const int64_t ox0 = shift >= 0 ? 0 : ceil_div(-shift, s.sw);
         const int64_t ox1 = shift > s.W - 1 ? 0 : least(s.Wo, (s.W - 1 - shift) / s.sw + 1);
         const int64_t whole = n / lanes<T> * lanes<T>;
-        for (int64_t oy = oy0; oy < oy1; ++oy) {
-            const int64_t iy = oy * s.sh + ky * s.dh - s.ph;
-            const T* from = columns + ((oy - oy0) * s.Wo + ox0) * across + (j - j0);
-            T* to = dx + (iy * s.W + ox0 * s.sw + shift) * s.C + g * Cg + c0;
+        for (int64_t r = 0; r < rows; ++r) {
+            const T* from = columns + (r * s.Wo + ox0) * across + (j - j0);
+            T* to = dx + ((iy + r * step) * s.W + ox0 * s.sw + shift) * s.C + g * Cg + c0;
             for (int64_t ox = ox0; ox < ox1; ++ox, from += across, to += s.sw * s.C) {
                 int64_t c = 0;
                 for (; c < whole; c += lanes<T>) store(to + c, load(to + c) + load(from + c));
@@ -270,59 +278,107 @@ void scatter(const Shape& s, const T* columns, int64_t across, int64_t j0, int64
     }
 }
 
+// Some rows of pixels and the runs that make their columns.
+template <class T>
+struct Columns {
+    const T* first;      // dY of the first pixel, at the first run
+    int64_t pixels;
+    const Run* runs;
+    int64_t n_runs;
+    int64_t ky;          // the first run's kernel row
+    int64_t iy, rows, step;  // the input rows that they are added to
+};
+
+// Computes columns and adds them; a kernel of one pixel moved by one (`direct`) needs no adding.
+template <class T>
+void add_columns(const Shape& s, const Columns<T>& c, const T* filters, int64_t g, bool direct, T* columns, T* image) {
+    const Panels<T> panels(s.kw * s.Cg(), data_panel);
+    for (int64_t p = 0; p < panels.count; ++p) {
+        const int64_t width = panels.width(p), across = width * lanes<T>, high = tile_rows(width);
+        TileArgs<T> t;
+        const T* row[max_rows];
+        t.row = row;
+        t.runs = c.runs;
+        t.n_runs = c.n_runs;
+        t.panel = filters + g * panels.packed(s.kh * s.Kg()) + panels.at(p, s.kh * s.Kg()) + c.ky * s.Kg() * across;
+        t.out_step = direct ? s.C : across;
+        t.last = direct ? panels.end(p) - panels.begin(p) - (width - 1) * lanes<T> : lanes<T>;
+        t.bias = nullptr;
+        t.accumulate = false;
+        t.finish = {Activation::none, T(0)};
+        for (int64_t i = 0; i < c.pixels; i += high) {
+            t.rows = least(high, c.pixels - i);
+            for (int64_t j = 0; j < t.rows; ++j) row[j] = c.first + (i + j) * s.K;
+            t.out = direct ? image + (c.iy * s.W + i) * s.C + g * s.Cg() + panels.begin(p) : columns + i * across;
+            run_tile(width, t);
+        }
+        if (!direct) scatter(s, columns, across, panels.begin(p), panels.end(p), g, c.iy, c.rows, c.step, image);
+    }
+}
+
 template <class T>
 const char* backward_data(const Step& step) {
     const Shape s(step.ints);
     const T* w = static_cast<const T*>(step.in[0]);
     const T* dy = static_cast<const T*>(step.in[1]);
     T* dx = static_cast<T*>(step.out[0]);
-    const Panels<T> panels(s.kw * s.Cg());
     const DataScratch<T> need(s, step.threads);
     T* filters = reinterpret_cast<T*>(step.scratch);
     pack_filters_back(s, w, filters, step.threads);
-    // a kernel of one pixel moved by one: the columns are the gradient
     const bool direct = s.kh * s.kw == 1 && s.sh * s.sw == 1 && !s.padded();
+    const int64_t line = s.Wo * s.K;
 
     parallel_ranges(step.threads, s.N * need.splits, 1, [&](int thread, int64_t begin, int64_t end) {
-        T* columns = reinterpret_cast<T*>(step.scratch + need.filters + thread * need.columns);
-        const Run run{0, s.Kg()};
+        char* own = step.scratch + need.filters + thread * (need.columns + need.runs);
+        T* columns = reinterpret_cast<T*>(own);
+        Run* runs = reinterpret_cast<Run*>(own + need.columns);
+        Columns<T> c;
+        c.runs = runs;
+        for (int64_t r = 0; r < s.kh; ++r) runs[r] = {-r * s.dh * line, s.Kg()};
         for (int64_t u = begin; u < end; ++u) {
             const int64_t n = u / need.splits, part = u % need.splits;
             const int64_t top = s.H * part / need.splits, bottom = s.H * (part + 1) / need.splits;
+            const T* grads = dy + n * s.Ho * line;
             T* image = dx + n * s.H * s.W * s.C;
             if (!direct) std::memset(image + top * s.W * s.C, 0, static_cast<size_t>((bottom - top) * s.W * s.C) * sizeof(T));
-            for (int64_t g = 0; g < s.G; ++g)
-                for (int64_t ky = 0; ky < s.kh; ++ky) {
-                    // the output rows whose kernel row ky falls into [top, bottom)
-                    const int64_t shift = ky * s.dh - s.ph;
-                    const int64_t oy0 = top - shift <= 0 ? 0 : ceil_div(top - shift, s.sh);
-                    const int64_t oy1 = bottom - shift <= 0 ? 0 : least(s.Ho, ceil_div(bottom - shift, s.sh));
-                    if (oy0 >= oy1) continue;
-                    const int64_t pixels = (oy1 - oy0) * s.Wo;
-                    const T* rows = dy + (n * s.Ho + oy0) * s.Wo * s.K + g * s.Kg();
-                    for (int64_t p = 0; p < panels.count; ++p) {
-                        const int64_t width = panels.width(p), across = width * lanes<T>, high = tile_rows(width);
-                        TileArgs<T> t;
-                        const T* row[max_rows];
-                        t.row = row;
-                        t.runs = &run;
-                        t.n_runs = 1;
-                        t.panel = filters + (g * s.kh + ky) * panels.packed(s.Kg()) + panels.at(p, s.Kg());
-                        t.out_step = direct ? s.C : across;
-                        t.last = direct ? panels.end(p) - panels.begin(p) - (width - 1) * lanes<T> : lanes<T>;
-                        t.bias = nullptr;
-                        t.accumulate = false;
-                        t.finish = {Activation::none, T(0)};
-                        for (int64_t i = 0; i < pixels; i += high) {
-                            t.rows = least(high, pixels - i);
-                            for (int64_t j = 0; j < t.rows; ++j) row[j] = rows + (i + j) * s.K;
-                            t.out = direct ? image + (oy0 * s.Wo + i) * s.C + g * s.Cg() + panels.begin(p)
-                                           : columns + i * across;
-                            run_tile(width, t);
-                        }
-                        if (!direct) scatter(s, columns, across, panels.begin(p), panels.end(p), ky, g, oy0, oy1, image);
+            if (s.sh == 1) {
+                // input rows in groups in which the same kernel rows meet output rows
+                const auto first_ky = [&](int64_t iy) { return most(0, ceil_div(most(0, iy + s.ph - s.Ho + 1), s.dh)); };
+                const auto end_ky = [&](int64_t iy) { return least(s.kh, (iy + s.ph) / s.dh + 1); };
+                for (int64_t iy = top; iy < bottom;) {
+                    const int64_t k0 = first_ky(iy), k1 = end_ky(iy), start = iy;
+                    while (iy < bottom && first_ky(iy) == k0 && end_ky(iy) == k1) ++iy;
+                    if (k0 >= k1) continue;
+                    c.pixels = (iy - start) * s.Wo;
+                    c.n_runs = k1 - k0;
+                    c.ky = k0;
+                    c.iy = start;
+                    c.rows = iy - start;
+                    c.step = 1;
+                    for (int64_t g = 0; g < s.G; ++g) {
+                        c.first = grads + (start + s.ph - k0 * s.dh) * line + g * s.Kg();
+                        add_columns(s, c, filters, g, direct, columns, image);
                     }
                 }
+                continue;
+            }
+            for (int64_t ky = 0; ky < s.kh; ++ky) {
+                // the output rows whose kernel row ky falls into [top, bottom)
+                const int64_t shift = ky * s.dh - s.ph;
+                const int64_t oy0 = top - shift <= 0 ? 0 : ceil_div(top - shift, s.sh);
+                const int64_t oy1 = bottom - shift <= 0 ? 0 : least(s.Ho, ceil_div(bottom - shift, s.sh));
+                if (oy0 >= oy1) continue;
+                c.pixels = (oy1 - oy0) * s.Wo;
+                c.n_runs = 1;
+                c.ky = ky;
+                c.iy = oy0 * s.sh + shift;
+                c.rows = oy1 - oy0;
+                c.step = s.sh;
+                for (int64_t g = 0; g < s.G; ++g) {
+                    c.first = grads + oy0 * line + g * s.Kg();
+                    add_columns(s, c, filters, g, direct, columns, image);
+                }
+            }
         }
     });
     return nullptr;

@@ -39,8 +39,8 @@ template <class T>
 struct Panels {
     int64_t columns, vectors, count;
 
-    explicit Panels(int64_t n)
-        : columns(n), vectors(ceil_div(n, lanes<T>)), count(ceil_div(ceil_div(n, lanes<T>), max_panel)) {}
+    explicit Panels(int64_t n, int64_t widest = max_panel)
+        : columns(n), vectors(ceil_div(n, lanes<T>)), count(ceil_div(ceil_div(n, lanes<T>), widest)) {}
     int64_t first(int64_t p) const { return vectors * p / count; }          // its first vector
     int64_t width(int64_t p) const { return first(p + 1) - first(p); }      // its number of vectors
     int64_t begin(int64_t p) const { return first(p) * lanes<T>; }          // its first column
@@ -103,15 +103,29 @@ __attribute__((noinline)) void tile(const TileArgs<T>& t) {
     }
 }
 
-// Runs a tile of `width` vectors; `small` chooses the smaller number of rows where there are two.
+// Runs a tile of NV vectors with the fewest rows that hold the valid ones.
+template <class T, int NV>
+MOCHA_INLINE void run_tile_of(const TileArgs<T>& t) {
+    constexpr int most_rows = rows_beside(NV), some = most_rows == 12 ? 8 : most_rows == 8 ? 4 : 3;
+    if (t.rows > some) return tile<T, most_rows, NV>(t);
+    if constexpr (some == 8)
+        if (t.rows <= 4) return tile<T, 4, NV>(t);
+    if constexpr (some == 4)
+        if (t.rows <= 2) return tile<T, 2, NV>(t);
+    if constexpr (some == 3)
+        if (t.rows == 1) return tile<T, 1, NV>(t);
+    tile<T, some, NV>(t);
+}
+
+// Runs a tile of `width` vectors, at most max_panel.
 template <class T>
 MOCHA_INLINE void run_tile(int64_t width, const TileArgs<T>& t) {
     switch (width) {
-        case 1: return tile<T, rows_beside(1), 1>(t);
-        case 2: return tile<T, rows_beside(2), 2>(t);
+        case 1: return run_tile_of<T, 1>(t);
+        case 2: return run_tile_of<T, 2>(t);
 #if MOCHA_REGISTERS == 32
-        case 3: return tile<T, rows_beside(3), 3>(t);
-        default: return tile<T, rows_beside(4), 4>(t);
+        case 3: return run_tile_of<T, 3>(t);
+        default: return run_tile_of<T, 4>(t);
 #else
         default: return;
 #endif

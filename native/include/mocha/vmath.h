@@ -45,7 +45,7 @@ MOCHA_INLINE Vec<T> polynomial(Vec<T> x, const T (&coefficients)[N]) {
 // 2^k for whole numbers k for which that is a normal number.
 template <class T>
 MOCHA_INLINE Vec<T> power_of_two(IntVec<T> k) {
-    return (Vec<T>)((k + Format<T>::bias) << Format<T>::mantissa);
+    return (Vec<T>)((BitVec<T>)(k + Format<T>::bias) << Format<T>::mantissa);
 }
 
 // e^x = 2^n e^r with |r| <= ln 2 / 2.
@@ -85,7 +85,7 @@ MOCHA_INLINE Vec<T> vlog(Vec<T> x) {
     const Vec<T> zero{}, infinity = splat(T(__builtin_inf()));
     const auto tiny = x < F::least_normal;
     const Vec<T> normal = tiny ? x * (4 * F::shift) : x;
-    const BitVec<T> bits = (BitVec<T>)((IntVec<T>)normal + (F::one - F::half_root));
+    const BitVec<T> bits = (BitVec<T>)normal + (BitVec<T>)splat_int<T>(F::one - F::half_root);
     const IntVec<T> fraction = (IntVec<T>)bits & ((Int<T>(1) << F::mantissa) - 1);
     const Vec<T> f = (Vec<T>)(fraction + F::half_root) - T(1);
     // the biased exponent as a number, by way of the low bits of 2^mantissa
