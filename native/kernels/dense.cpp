@@ -9,7 +9,7 @@
 namespace mocha::MOCHA_ISA {
 namespace {
 
-// --- forward: dot products along D, a tile of examples by units at a time ---
+// --- forward of a few examples: dot products along D, a tile of examples by units at a time ---
 
 constexpr int dot_rows = MOCHA_REGISTERS == 32 ? 4 : 3;    // examples in a tile
 constexpr int dot_units = MOCHA_REGISTERS == 32 ? 6 : 4;   // units in a tile
@@ -78,7 +78,7 @@ T finished(T v, const Finish<T>& finish) {
 }
 
 template <class T>
-const char* forward(const Step& step) {
+const char* forward_few(const Step& step) {
     const int64_t N = step.ints[0], D = step.ints[1], K = step.ints[2];
     const bool has_bias = step.ints[3];
     const Finish<T> finish{static_cast<Activation>(step.ints[4]), static_cast<T>(step.reals[0])};
@@ -109,8 +109,106 @@ const char* forward(const Step& step) {
     return nullptr;
 }
 
+// --- forward of many examples: y^T = w x^T ---
+//
+// x is packed transposed, by panels of examples; the rows of the weight are read as they lie, one number at a time for
+// a whole panel.
+
+constexpr int64_t many = 2 * lanes<float>;  // examples from which on this pays
+constexpr int64_t part_bytes = 128 * 1024;  // of a packed panel that is used at a time
+
+template <class T>
+struct ManyScratch {
+    int64_t packed, result, slice, total;  // slice: of each thread, (units of the thread, padded examples)
+
+    ManyScratch(int64_t N, int64_t D, int64_t K, int threads) {
+        const Panels<T> panels(N);
+        packed = aligned(panels.packed(D) * static_cast<int64_t>(sizeof(T)));
+        const int64_t grains = ceil_div(K, max_rows);
+        result = ceil_div(grains, least(grains, threads)) * max_rows;
+        slice = aligned(result * panels.vectors * lanes<T> * static_cast<int64_t>(sizeof(T)));
+        total = packed + threads * slice;
+    }
+};
+
+// x by panels of examples: [panel][D][NV lanes].
+template <class T>
+void pack_examples(int64_t N, int64_t D, const T* x, T* packed, int threads) {
+    const Panels<T> panels(N);
+    constexpr int64_t block = 16;
+    parallel_ranges(threads, D, block, [&](int, int64_t begin, int64_t end) {
+        for (int64_t p = 0; p < panels.count; ++p) {
+            const int64_t n0 = panels.begin(p), n = panels.end(p) - n0, across = panels.width(p) * lanes<T>;
+            T* to = packed + panels.at(p, D);
+            for (int64_t d = begin; d < end; d += block) {
+                const int64_t stop = least(d + block, end);
+                for (int64_t i = 0; i < n; ++i)
+                    for (int64_t j = d; j < stop; ++j) to[j * across + i] = x[(n0 + i) * D + j];
+                for (int64_t i = n; i < across; ++i)
+                    for (int64_t j = d; j < stop; ++j) to[j * across + i] = T(0);
+            }
+        }
+    });
+}
+
+template <class T>
+const char* forward_many(const Step& step) {
+    const int64_t N = step.ints[0], D = step.ints[1], K = step.ints[2];
+    const bool has_bias = step.ints[3];
+    const Finish<T> finish{static_cast<Activation>(step.ints[4]), static_cast<T>(step.reals[0])};
+    const T* x = static_cast<const T*>(step.in[0]);
+    const T* w = static_cast<const T*>(step.in[1]);
+    const T* b = has_bias ? static_cast<const T*>(step.in[2]) : nullptr;
+    T* y = static_cast<T*>(step.out[0]);
+    const Panels<T> panels(N);
+    const ManyScratch<T> need(N, D, K, step.threads);
+    T* packed = reinterpret_cast<T*>(step.scratch);
+    pack_examples(N, D, x, packed, step.threads);
+    const int64_t padded = panels.vectors * lanes<T>;
+
+    parallel_ranges(step.threads, K, max_rows, [&](int thread, int64_t k_begin, int64_t k_end) {
+        T* result = reinterpret_cast<T*>(step.scratch + need.packed + thread * need.slice);
+        for (int64_t p = 0; p < panels.count; ++p) {
+            const int64_t width = panels.width(p), across = width * lanes<T>, high = tile_rows(width);
+            const int64_t part = part_bytes / (across * static_cast<int64_t>(sizeof(T)));
+            for (int64_t d = 0; d < D; d += part) {
+                const Run run{d, least(part, D - d)};
+                TileArgs<T> t;
+                const T* row[max_rows];
+                t.row = row;
+                t.runs = &run;
+                t.n_runs = 1;
+                t.panel = packed + panels.at(p, D) + d * across;
+                t.out_step = padded;
+                t.last = lanes<T>;
+                t.bias = nullptr;
+                t.accumulate = d > 0;
+                t.finish = {Activation::none, T(0)};
+                for (int64_t k = k_begin; k < k_end; k += high) {
+                    t.rows = least(high, k_end - k);
+                    for (int64_t j = 0; j < t.rows; ++j) row[j] = w + (k + j) * D;
+                    t.out = result + (k - k_begin) * padded + panels.begin(p);
+                    run_tile(width, t);
+                }
+            }
+        }
+        constexpr int64_t block = 16;
+        for (int64_t k = k_begin; k < k_end; k += block)
+            for (int64_t n = 0; n < N; ++n)
+                for (int64_t j = k; j < least(k + block, k_end); ++j)
+                    y[n * K + j] = finished(result[(j - k_begin) * padded + n] + (b ? b[j] : T(0)), finish);
+    });
+    return nullptr;
+}
+
+template <class T>
+const char* forward(const Step& step) {
+    return step.ints[0] >= many ? forward_many<T>(step) : forward_few<T>(step);
+}
+
 template <class T>
 int64_t forward_scratch(const int64_t* ints, int threads) {
+    if (ints[0] >= many) return ManyScratch<T>(ints[0], ints[1], ints[2], threads).total;
     return threads * aligned(ceil_div(ints[0], dot_rows) * held_tile<T> * static_cast<int64_t>(sizeof(T)));
 }
 
@@ -139,6 +237,8 @@ const char* backward_data(const Step& step) {
                 for (int64_t i = 0; i < depth; ++i) {
                     const T* from = w + (k + i) * D + d0;
                     T* to = packed + i * across;
+                    // the next panel of these rows, while this one is worked on: their pages lie far apart
+                    for (int64_t v = 0; v < width; ++v) __builtin_prefetch(from + across + v * lanes<T>, 0, 2);
                     for (int64_t v = 0; v + 1 < width; ++v) store(to + v * lanes<T>, load(from + v * lanes<T>));
                     store(to + (width - 1) * lanes<T>, load_first(from + (width - 1) * lanes<T>, last));
                 }
@@ -173,6 +273,8 @@ int64_t data_scratch(const int64_t*, int threads) {
 
 // --- the gradient of the weight: dw = dy^T x ---
 
+constexpr int64_t examples_bytes = 1280 * 1024;  // of x, that a second-level cache of today holds beside the rest
+
 template <class T>
 const char* backward_weight(const Step& step) {
     const int64_t N = step.ints[0], D = step.ints[1], K = step.ints[2];
@@ -180,32 +282,38 @@ const char* backward_weight(const Step& step) {
     const T* dy = static_cast<const T*>(step.in[1]);
     T* dw = static_cast<T*>(step.out[0]);
     const Panels<T> panels(D);
-    // work is shared by panels of D and, where these are few, by blocks of units too
     const int64_t tiles = ceil_div(K, outer_rows);
+    const auto tile = [&](int64_t row, int64_t p) {
+        const int64_t k = K * row / tiles, d0 = panels.begin(p), width = panels.width(p);
+        OuterArgs<T> t;
+        t.a = dy + k;
+        t.a_step = K;
+        t.b = x + d0;
+        t.b_step = D;
+        t.n = N;
+        t.rows = 1;
+        t.a_row = t.b_row = 0;
+        t.last = panels.end(p) - d0 - (width - 1) * lanes<T>;
+        t.out = dw + k * D + d0;
+        t.out_step = D;
+        t.accumulate = false;
+        t.whole = false;
+        run_outer(K * (row + 1) / tiles - k, width, t);
+    };
+    if (N * D * static_cast<int64_t>(sizeof(T)) <= examples_bytes && tiles >= 2 * step.threads) {
+        // all examples stay in the cache: the gradient is written row by row
+        parallel_ranges(step.threads, tiles, 1, [&](int, int64_t begin, int64_t end) {
+            for (int64_t row = begin; row < end; ++row)
+                for (int64_t p = 0; p < panels.count; ++p) tile(row, p);
+        });
+        return nullptr;
+    }
+    // work is shared by panels of D and, where these are few, by blocks of units too
     const int64_t blocks = panels.count >= 2 * step.threads ? 1 : least(tiles, ceil_div(2 * step.threads, panels.count));
-
     parallel_ranges(step.threads, panels.count * blocks, 1, [&](int, int64_t begin, int64_t end) {
-        for (int64_t u = begin; u < end; ++u) {
-            const int64_t p = u / blocks, block = u % blocks;
-            const int64_t width = panels.width(p), d0 = panels.begin(p);
-            OuterArgs<T> t;
-            t.a_step = K;
-            t.b = x + d0;
-            t.b_step = D;
-            t.n = N;
-            t.rows = 1;
-            t.a_row = t.b_row = 0;
-            t.last = panels.end(p) - d0 - (width - 1) * lanes<T>;
-            t.out_step = D;
-            t.accumulate = false;
-            t.whole = false;
-            for (int64_t tile = tiles * block / blocks; tile < tiles * (block + 1) / blocks; ++tile) {
-                const int64_t k = K * tile / tiles, rows = K * (tile + 1) / tiles - k;
-                t.a = dy + k;
-                t.out = dw + k * D + d0;
-                run_outer(rows, width, t);
-            }
-        }
+        for (int64_t u = begin; u < end; ++u)
+            for (int64_t row = tiles * (u % blocks) / blocks; row < tiles * (u % blocks + 1) / blocks; ++row)
+                tile(row, u / blocks);
     });
     return nullptr;
 }

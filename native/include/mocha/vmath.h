@@ -42,9 +42,9 @@ MOCHA_INLINE Vec<T> polynomial(Vec<T> x, const T (&coefficients)[N]) {
     return y;
 }
 
-// 2^k for whole numbers k for which that is a normal number.
+// 2^k for whole numbers k for which that is a normal number. They are negative modulo 2^32 or 2^64.
 template <class T>
-MOCHA_INLINE Vec<T> power_of_two(IntVec<T> k) {
+MOCHA_INLINE Vec<T> power_of_two(BitVec<T> k) {
     return (Vec<T>)((BitVec<T>)(k + Format<T>::bias) << Format<T>::mantissa);
 }
 
@@ -58,7 +58,7 @@ MOCHA_INLINE Vec<T> vexp(Vec<T> x) {
     const Vec<T> magic = splat(T(1.5) * F::shift);
     const Vec<T> moved = x * T(1.44269504088896340736) + magic;
     const Vec<T> whole = moved - magic;
-    const IntVec<T> n = (IntVec<T>)moved - (IntVec<T>)magic;
+    const BitVec<T> n = (BitVec<T>)moved - (BitVec<T>)magic;
     const Vec<T> r = (x - whole * F::exp_hi) - whole * F::exp_lo;
     Vec<T> p;
     if constexpr (sizeof(T) == 4) {
@@ -74,7 +74,7 @@ MOCHA_INLINE Vec<T> vexp(Vec<T> x) {
     }
     p = p * (r * r) + r + T(1);
     // two factors, because 2^n itself may be out of range where the result is not
-    const IntVec<T> half = (IntVec<T>)((BitVec<T>)(n + 4096) >> 1) - 2048;
+    const BitVec<T> half = ((n + 4096) >> 1) - 2048;
     return p * power_of_two<T>(half) * power_of_two<T>(n - half);
 }
 
