@@ -10,7 +10,7 @@
 namespace mocha::MOCHA_ISA {
 namespace {
 
-constexpr int64_t worth = 16384;  // elements worth a thread
+constexpr int64_t worth = 16384;                            // elements worth a thread
 constexpr int64_t some_rows = 128, some_elements = 2048;  // what is summed in T before it goes into double
 
 struct Extent {
@@ -179,7 +179,8 @@ const char* batch_norm_train_forward(const Step& step) {
 
 // The sums of a and of a b over each channel, into a pair for each channel and thread.
 template <class T>
-MOCHA_INLINE void sum_products(const Step& step, const Extent& e, const T* a, const T* b, const Room<T, double[2]>& room) {
+MOCHA_INLINE void sum_products(const Step& step, const Extent& e, const T* a, const T* b,
+                               const Room<T, double[2]>& room) {
     room.clear(step);
     parallel_ranges(step.threads, e.rows(), e.grain(), [&](int thread, int64_t begin, int64_t end) {
         double(*mine)[2] = room.of(step, thread);

@@ -12,7 +12,7 @@
 namespace mocha::MOCHA_ISA {
 namespace {
 
-constexpr int64_t worth = 8192;  // elements worth a thread
+constexpr int64_t worth = 8192;     // elements worth a thread
 constexpr int64_t together = 4096;  // elements that are copied at a time, so that they are still near when summed
 
 struct Lines {

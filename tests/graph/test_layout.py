@@ -3,13 +3,17 @@ import pytest
 
 from mocha.graph import Graph, Layout, build_program, derive_gradients
 from mocha.ops import (
+    LRN,
     AddBias,
+    BatchNormTest,
+    BatchNormTrain,
     Convolution,
     InnerProduct,
     MaxPooling,
     ReduceSum,
     ReLU,
     Reorder,
+    ScaleChannels,
     Softmax,
     Spec,
     Sum,
@@ -78,6 +82,26 @@ def test_pointwise_ops_go_along():
     program = built(g)
     assert len(reorders(program)) == 1
     assert program.layouts[g.blobs["y"]] is Layout.CHANNELS_LAST
+
+
+def test_normalisation_goes_along():
+    g = Graph()
+    x, w = g.input("data", spec(1, 2, 5, 5)), g.parameter("w", spec(3, 2, 3, 3))
+    s = g.parameter("s", spec(3))
+    y, mean, var = g.apply(BatchNormTrain(), g(Convolution(), x, w))
+    g.blobs["y"] = g(LRN(3), g(BatchNormTest(), g(ScaleChannels(), y, s), mean, var))
+    g.objective("loss", g(ReduceSum(), g(MaxPooling((3, 3)), g.blobs["y"])))
+    program = built(g, keep=("y", "w", "s"), wrt=[w, s])
+    assert [node.inputs[0].name for node in reorders(program) if not node.op.is_view] == ["data"]  # there and back
+    assert program.layouts[g.blobs["y"]] is Layout.CHANNELS_LAST
+    assert mean not in program.layouts
+
+
+def test_scaling_another_axis_than_the_channels_wants_rows():
+    g = Graph()
+    x, w = g.input("data", spec(1, 2, 5, 5)), g.parameter("w", spec(3, 2, 3, 3))
+    g.blobs["y"] = g(ScaleChannels(2), g(Convolution(), x, w), g.parameter("s", spec(3)))
+    assert g.blobs["y"] not in built(g).layouts
 
 
 def test_an_op_that_wants_rows_gets_them():

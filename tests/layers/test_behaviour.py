@@ -10,6 +10,8 @@ from mocha import (
     IdentityLayer,
     InnerProductLayer,
     Layer,
+    LRNLayer,
+    LRNMode,
     MemoryDataLayer,
     MochaError,
     Net,
@@ -176,3 +178,17 @@ def test_sharers_in_a_net_may_have_other_batches(net_of):
     )
     net.forward()
     np.testing.assert_array_equal(net.blobs["a"], net.blobs["b"])
+
+
+def test_lrn_across_channels_and_within_one(net_of):
+    x = np.random.default_rng(0).standard_normal((2, 6, 4, 5))
+    net = net_of({"x": x}, LRNLayer(kernel=3, scale=0.6, shift=2, power=0.5, bottoms=["x"], tops=["across"]),
+                 LRNLayer(name="within", kernel=3, scale=0.9, mode=LRNMode.WithinChannel(), bottoms=["x"],
+                          tops=["within"]))  # fmt: skip
+    net.forward()
+    square = np.pad(x**2, [(0, 0), (1, 1), (0, 0), (0, 0)])
+    mean = (square[:, :-2] + square[:, 1:-1] + square[:, 2:]) / 3
+    np.testing.assert_allclose(net.blobs["across"], x / np.sqrt(2 + 0.6 * mean), rtol=1e-12)
+    square = np.pad(x**2, [(0, 0), (0, 0), (1, 1), (1, 1)])
+    mean = sum(square[:, :, i : i + 4, j : j + 5] for i in range(3) for j in range(3)) / 9
+    np.testing.assert_allclose(net.blobs["within"], x / (1 + 0.9 * mean) ** 0.75, rtol=1e-12)

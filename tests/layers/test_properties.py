@@ -20,6 +20,8 @@ from mocha import (
     InnerProductLayer,
     L2Cons,
     L2Regu,
+    LRNLayer,
+    LRNMode,
     MemoryDataLayer,
     Neurons,
     Pooling,
@@ -38,6 +40,7 @@ GOOD = {
     ConvolutionLayer: {"name": "layer", "n_filter": 4, **ONE},
     InnerProductLayer: {"name": "layer", "output_dim": 3, **ONE},
     PoolingLayer: {"name": "layer", **ONE},
+    LRNLayer: {"name": "layer", **ONE},
     SoftmaxLayer: {"name": "layer", **ONE},
     IdentityLayer: {"name": "layer", **ONE},
     ReshapeLayer: {"name": "layer", "shape": (2, 3), **ONE},
@@ -82,6 +85,14 @@ WRONG = [
     (ConvolutionLayer, {"kernel": (2.0, 2)}, ["kernel", "(2.0, 2)"]),
     (ConvolutionLayer, {"kernel": True}, ["kernel", "True"]),
     (PoolingLayer, {"kernel": 2, "pad": 2}, ["pad", "(2, 2)", "less than the kernel, (2, 2)"]),
+    *((LRNLayer, {"kernel": k}, ["kernel", repr(k), ">= 1"]) for k in (0, 5.0, (5, 5), True)),
+    (LRNLayer, {"kernel": 4, "mode": LRNMode.WithinChannel()}, ["kernel", "4", "odd"]),
+    *((LRNLayer, {p: -0.5}, [p, "-0.5", ">= 0"]) for p in ("scale", "shift", "power")),
+    *((LRNLayer, {p: "1"}, [p, "'1'", ">= 0"]) for p in ("scale", "shift", "power")),
+    *((LRNLayer, {"mode": m}, ["mode", "LRNMode.AcrossChannel()"]) for m in ("across", LRNMode.WithinChannel)),
+    *((LRNLayer, {"channel_dim": d}, ["channel_dim", repr(d), "Mocha.jl's -2 is 1"]) for d in (-2, 0, 2, 3, True)),
+    (LRNLayer, {"bottoms": ["a", "b"]}, ["bottoms", "1 blob name"]),
+    (LRNLayer, {"tops": ["c", "d"]}, ["tops", "1 blob name"]),
     (PoolingLayer, {"pooling": "max"}, ["pooling", "'max'", "Pooling.Max()"]),
     (PoolingLayer, {"pooling": Pooling.Max}, ["pooling", "Pooling.Max()"]),
     *((k, {"neuron": Neurons.ReLU}, ["neuron", "Write ReLU()"]) for k in (PoolingLayer, ConvolutionLayer)),
@@ -223,6 +234,9 @@ def test_repr_tells_what_is_not_the_default():
 def test_default_names_and_values():
     assert PoolingLayer(**ONE).pooling == Pooling.Max()
     assert DropoutLayer(bottoms=["a"]).ratio == 0.5
+    lrn = LRNLayer(**ONE)
+    assert (lrn.name, lrn.kernel, lrn.scale, lrn.shift, lrn.power) == ("lrn", 5, 1, 1, 0.75)
+    assert (lrn.mode, lrn.channel_dim) == (LRNMode.AcrossChannel(), 1)
     assert ElementWiseLayer(**TWO, tops=["c"]).operation == ElementWiseFunctors.Add()
     assert SoftmaxLossLayer(**TWO).name == "softmax-loss"
     assert made(MemoryDataLayer).tops == ("data", "label")

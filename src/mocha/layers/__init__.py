@@ -15,11 +15,12 @@ from mocha.layers.computation import (
 from mocha.layers.data import AsyncHDF5DataLayer, DataLayer, HDF5DataLayer, MemoryDataLayer
 from mocha.layers.loss import AccuracyLayer, LossLayer, SoftmaxLossLayer, SquareLossLayer
 from mocha.layers.neurons import Neuron, Neurons
+from mocha.layers.norm import LRNLayer, LRNMode
 from mocha.layers.trainable import ConvolutionLayer, InnerProductLayer, TrainableLayer
 
 __all__ = [
     "AccuracyLayer", "AsyncHDF5DataLayer", "ConcatLayer", "ConvolutionLayer", "DataLayer", "DropoutLayer",
-    "ElementWiseFunctors", "ElementWiseLayer", "HDF5DataLayer", "IdentityLayer", "InnerProductLayer", "Layer",
-    "LossLayer", "MemoryDataLayer", "Neuron", "Neurons", "Pooling", "PoolingLayer", "ReshapeLayer", "SoftmaxLayer",
-    "SoftmaxLossLayer", "SquareLossLayer", "TrainableLayer",
+    "ElementWiseFunctors", "ElementWiseLayer", "HDF5DataLayer", "IdentityLayer", "InnerProductLayer", "LRNLayer",
+    "LRNMode", "Layer", "LossLayer", "MemoryDataLayer", "Neuron", "Neurons", "Pooling", "PoolingLayer", "ReshapeLayer",
+    "SoftmaxLayer", "SoftmaxLossLayer", "SquareLossLayer", "TrainableLayer",
 ]  # fmt: skip

@@ -7,6 +7,7 @@ from mocha.layers import (
     DropoutLayer,
     InnerProductLayer,
     Layer,
+    LRNLayer,
     Neurons,
     PoolingLayer,
 )
@@ -63,8 +64,6 @@ def _pool(name: str, bottom: str) -> Layer:
 
 
 def _norm(name: str, bottom: str) -> Layer:
-    from mocha.layers import LRNLayer
-
     return LRNLayer(name=name, kernel=5, scale=1e-4, shift=1.0, power=0.75, bottoms=[bottom], tops=[name])
 
 

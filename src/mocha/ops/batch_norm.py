@@ -1,4 +1,4 @@
-"""Batch normalisation, in training and in testing, and what goes with it: running averages, a scale for each channel."""
+"""Batch normalisation in training and in testing, and what goes with it: running averages, a scale of channels."""
 
 from __future__ import annotations
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -60,17 +59,18 @@ class LRN(Op):
 
     def _sums(self, a: Array, before: int) -> Array:
         """The sum over the window of each element, which begins so many places before it."""
-        behind = self.size - 1 - before
-        axes = (1,) if self.across else (2, 3)
-        padded = np.pad(a, [(before, behind) if axis in axes else (0, 0) for axis in range(4)])
-        total = np.zeros_like(a)
-        for taps in itertools.product(range(self.size), repeat=len(axes)):
-            starts = dict(zip(axes, taps, strict=True))
-            total += padded[tuple(slice(starts.get(axis, 0), starts.get(axis, 0) + n) for axis, n in enumerate(a.shape))]
-        return total
+        around = (before, self.size - 1 - before)
+        for axis in (1,) if self.across else (2, 3):
+            n = a.shape[axis]
+            padded = np.moveaxis(np.pad(a, [around if i == axis else (0, 0) for i in range(4)]), axis, 0)
+            total = padded[:n].copy()
+            for tap in range(1, self.size):
+                total += padded[tap : tap + n]
+            a = np.moveaxis(total, 0, axis)
+        return np.ascontiguousarray(a)
 
     def forward(self, x: Array) -> tuple[Array, Array]:
-        """Sum the squares tap by tap, then the power."""
+        """The sums of squares, then the power."""
         number = x.dtype.type
         with np.errstate(all="ignore"):
             s = number(self.k) + number(self.alpha / self.count) * self._sums(x * x, (self.size - 1) // 2)

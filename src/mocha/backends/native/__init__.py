@@ -46,9 +46,12 @@ def instruction_set(library: Any) -> str:
 
 
 class _Threads:
-    """The number of threads that native programs use, for the whole process; 0 until it is known."""
+    """What is known about the threads of native programs, for the whole process."""
 
     count = 0
+    """How many; 0 until it is known."""
+    process = 0
+    """The process in which programs first ran on several threads; 0 until they have. A fork inherits the number."""
 
 
 def set_num_threads(n: int) -> None:
@@ -81,7 +84,6 @@ class NativeBackend(AbstractBackend):
         super().__init__()
         self.library = _library()
         self.instruction_set = instruction_set(self.library)
-        self._process = os.getpid()
         self._threads = get_num_threads()
 
     @classmethod
@@ -106,14 +108,16 @@ class NativeBackend(AbstractBackend):
         return NativeExecutable(program, self)
 
     def check_process(self) -> None:
-        """Refuse to run in a fork: the threads of the kernels do not survive it.
+        """Refuse to run in a fork of a process whose threads it would wait for: they do not survive it.
 
         Raises:
-            StateError: the process is a fork of the one that made the backend.
+            StateError: native programs ran on several threads before the process was forked.
         """
-        if os.getpid() != self._process and self.threads > 1:
+        if self.threads == 1:
+            return
+        _Threads.process = _Threads.process or os.getpid()
+        if _Threads.process != os.getpid():
             raise StateError(
-                "this native backend was made before the process was forked, and its threads did not survive that. "
-                "Make the "
-                "backend in the new process, start processes by 'spawn', or use set_num_threads(1)."
+                "this process was forked after native programs had run on several threads, and these did not survive "
+                "that. Fork before the first run, start processes by 'spawn', or use set_num_threads(1)."
             )

@@ -15,7 +15,7 @@ from mocha.backends.native.lower import lower_node
 from mocha.backends.native.lowering.update import merge_updates
 from mocha.errors import MochaError, ShapeError, StateError
 from mocha.graph import Kind, Node, Phase, Program, Section, Value
-from mocha.ops import Array
+from mocha.ops import Array, Spec
 from mocha.ops.base import as_tuple
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ class NativeExecutable(Executable):
         self._aliases = _aliases(program)
         self._stored = {v: self._store.arrays[v.name] for v in program.stored}
         self._done: set[Section] = set()
+        self._before = {section: _sections_read(program, section) for section in Section}
         self._nodes: list[Node] = []
         self._ranges: dict[Section, tuple[int, int]] = {}
         self._executor = backend.library.Executor(backend.instruction_set)
@@ -129,7 +130,7 @@ class NativeExecutable(Executable):
             if section is Section.FORWARD:
                 self._fed = fed
                 self._executor.bind([_address(fed[value]) for value in self.program.inputs])
-            elif self.program.inputs and not self._fed:
+            elif not self._before[section] <= self._done:
                 raise StateError(f"program {self.program.name!r}: run the forward section first.")
             yield section
             self._done.add(section)
@@ -158,16 +159,15 @@ class NativeExecutable(Executable):
             raise type(error)(f"layer {node.layer!r}: {error}") from error
         except Exception as error:
             raise MochaError(f"layer {node.layer!r}: op {node.op} failed: {type(error).__name__}: {error}") from error
-        for value, array in zip(node.outputs, outputs, strict=True):
-            if np.shape(array) != value.shape or np.asarray(array).dtype != value.dtype:
-                raise ShapeError(
-                    f"layer {node.layer!r}: op {node.op} gave {np.asarray(array).dtype} of shape {np.shape(array)}; "
-                    f"its shape rule promised {value.spec}."
-                )
-        for value, array in zip(node.outputs, outputs, strict=True):
-            view = self._view(value)
-            if view is not array:
-                view[...] = array
+        arrays = tuple(map(np.asarray, outputs))
+        found, promised = tuple(map(Spec.of, arrays)), tuple(value.spec for value in node.outputs)
+        if found != promised:
+            raise ShapeError(
+                f"layer {node.layer!r}: op {node.op} gave {', '.join(map(str, found))}; its shape rule promised "
+                f"{', '.join(map(str, promised))}."
+            )
+        for value, array in zip(node.outputs, arrays, strict=True):
+            self._view(value)[...] = array
 
     def _follow_store(self) -> None:
         """Parameters and states may have been allocated anew since the last run, or changed: follow, prepare."""
@@ -217,7 +217,10 @@ class NativeExecutable(Executable):
         """Overwrite, shape and type as they are."""
         if np.shape(array) != value.shape:
             raise ShapeError(f"{value.name!r}: received shape {np.shape(array)}; expected {value.shape}.")
-        self._checked_view(value)[...] = array
+        if value.kind in (Kind.PARAMETER, Kind.STATE):
+            self._store.write(value.name, array)
+        else:
+            self._checked_view(value)[...] = array
 
     def profile(self, *sections: Section, feeds: Mapping[str, Array] | None = None) -> list[tuple[Node, float]]:
         """Run the sections step by step; the updates that one call does stand under the last of their nodes."""
@@ -241,6 +244,15 @@ class NativeExecutable(Executable):
 def _address(array: Array) -> int:
     """Where an array lies; several times faster than `array.ctypes.data`."""
     return int(array.__array_interface__["data"][0])
+
+
+def _sections_read(program: Program, section: Section) -> set[Section]:
+    """The other sections whose values a section reads. Inputs come with the forward section."""
+    read = {value for node in program.section(section) for value in node.inputs}
+    made = {value.producer.section for value in read if value.producer is not None}
+    if any(value.kind is Kind.INPUT for value in read):
+        made.add(Section.FORWARD)
+    return made - {section}
 
 
 def _aliases(program: Program) -> dict[Value, Value]:

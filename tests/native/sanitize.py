@@ -1,0 +1,129 @@
+"""Runs the native kernels on arrays of exactly their size, so that a sanitizer sees each access beyond one.
+
+    sanitize.sh [folder for the build]
+
+A program lays its values side by side in one block of memory, where a kernel that reads or writes a little too far
+meets another value and nothing is noticed. Here each value has an array of its own instead, filled with NaN, which
+also shows an element that is read before it was written, or not written at all. Results are held against the
+reference as always. A finding of the sanitizers ends the process.
+"""
+
+import argparse
+import dataclasses
+import importlib.util
+import itertools
+import os
+import sys
+import time
+
+import numpy as np
+
+CHOSEN = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+CHOSEN.add_argument("library", help="the compiled module, with sanitizers")
+CHOSEN.add_argument("--threads", type=int, nargs="+", default=[1, 3])
+
+
+def load(path):
+    """Make a file the module mocha._native, whatever is installed."""
+    spec = importlib.util.spec_from_file_location("mocha._native", path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["mocha._native"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def scattered_backend(phase):
+    """A native backend whose programs keep each value in an array of its own. All are run as in that phase."""
+    from mocha.backends import host
+    from mocha.backends.native import NativeBackend, executable
+    from mocha.backends.native.calls import is_channels_last
+    from mocha.backends.native.executable import NativeExecutable
+    from mocha.graph import Kind
+
+    # no room for alignment around parameters and packed filters either
+    host.aligned_zeros = executable.aligned_zeros = np.zeros
+
+    class Scattered(NativeExecutable):
+        def __init__(self, program, backend):
+            self._own = {}
+            self._seen_as = {node.outputs[0]: node.inputs[0] for node in program.nodes if node.op.is_view}
+            super().__init__(program, backend)
+
+        def _home(self, value):
+            while value in self._seen_as:
+                value = self._seen_as[value]
+            return self._aliases.get(value, value)
+
+        def _array(self, value):
+            if value not in self._own:
+                self._own[value] = np.full(value.spec.nbytes, 0xFF, np.uint8)
+            return self._own[value]
+
+        def _place(self, value):
+            home = self._home(value)
+            return (self._array(home).ctypes.data, -1, 0) if home.kind is Kind.COMPUTED else super()._place(home)
+
+        def _view(self, value):
+            home = self._home(value)
+            if home.kind is not Kind.COMPUTED:
+                return super()._view(value)
+            flat = self._array(home).view(value.dtype)
+            if is_channels_last(value, self.program.layouts):
+                n, c, h, w = value.shape
+                return flat.reshape(n, h, w, c).transpose(0, 3, 1, 2)
+            return flat.reshape(value.shape)
+
+    class Backend(NativeBackend):
+        def compile(self, program):
+            return Scattered(dataclasses.replace(program, phase=phase), self)
+
+    return Backend()
+
+
+def cases():
+    """The catalogue, and the shapes that straddle blocking sizes, with an id each."""
+    from tests.backends.test_native import SPOILED
+    from tests.backends.test_native_sweeps import CONVOLUTIONS, DENSE, lengths, poolings
+
+    from mocha.testing import CASES
+
+    swept = [case for table in (CONVOLUTIONS, DENSE) for group in table.values() for case in group]
+    return [*CASES, *SPOILED, *swept, *poolings(), *lengths()]
+
+
+def main():
+    chosen = CHOSEN.parse_args()
+    library = load(chosen.library)
+    from mocha.backends import set_num_threads
+    from mocha.graph import Phase
+    from mocha.testing import check_agreement
+
+    all_cases = cases()
+    wrong = 0
+    for isa in library.instruction_sets():
+        os.environ["MOCHA_NATIVE_ISA"] = isa
+        for threads in chosen.threads:
+            set_num_threads(threads)
+            started = time.monotonic()
+            runs = 0
+            for case, dtype, phase in itertools.product(all_cases, ("float32", "float64"), Phase):
+                if phase is Phase.TEST and not case.parameters:
+                    continue  # only what is done with parameters depends on the phase
+                # the last line before a finding tells which case it was
+                print(f"\r\033[K{isa}, {threads} threads: {case.id}, {dtype}, {phase.value}", end="", file=sys.stderr)
+                sys.stderr.flush()
+                runs += 1
+                with scattered_backend(phase) as backend:
+                    try:
+                        check_agreement(case, backend, dtype)
+                    except AssertionError as error:
+                        wrong += 1
+                        print(f"\n{error}", file=sys.stderr)
+            seconds = time.monotonic() - started
+            print(f"\r\033[K{isa}, {threads} threads: {runs} runs, {seconds:.0f} s", flush=True)
+    print(f"{wrong} wrong results, nothing found by the sanitizers")
+    sys.exit(bool(wrong))
+
+
+if __name__ == "__main__":
+    main()
