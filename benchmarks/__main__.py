@@ -104,9 +104,7 @@ def main() -> int:
             done(events.training(work, entries, options.runs, exact))
         if not options.train:
             for batch in (1, work.batch):
-                entries = predictors(
-                    work, batch, backends, options.yardsticks, options.threads, compiling=compiling
-                )
+                entries = predictors(work, batch, backends, options.yardsticks, options.threads, compiling=compiling)
                 done(events.inference(work, batch, entries, options.runs))
     wrong = [r for race in races for r in race.results if r.ours and r.reason and not r.reason.startswith("absent")]
     return 1 if wrong else 0

@@ -79,5 +79,6 @@ def predictors(
     if "openvino" in yardsticks:
         entries.append(Entry("OpenVINO", False, engine("OpenVinoPredictor", work, threads, batch)))
     for backend in backends:
-        entries.append(Entry(f"mocha {backend}", True, _lazily("ours", "OurPredictor", backend, work, threads, batch)))
+        make = _lazily("ours", "OurPredictor", backend, work, threads, batch)
+        entries.append(Entry(f"mocha {backend}", True, make))
     return entries

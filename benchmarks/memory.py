@@ -47,9 +47,7 @@ def report(options: argparse.Namespace) -> int:
     print("(peak: the most memory the process ever held; before: the same, once libraries were loaded and data made)\n")
     imports = {name: _import_seconds(name, options.runs) for name in ("numpy", "mocha", *yardsticks)}
     for name, seconds in imports.items():
-        told = (
-            f"{statistics.median(seconds):.3f} s, {min(seconds):.3f} to {max(seconds):.3f}" if seconds else "absent"
-        )
+        told = f"{statistics.median(seconds):.3f} s, {min(seconds):.3f} to {max(seconds):.3f}" if seconds else "absent"
         print(f"import {name:8}{told}")
     if options.json:
         from benchmarks.report import write
@@ -88,9 +86,7 @@ def _peak() -> float:
 
 
 def _train(name: str, threads: int) -> dict[str, object]:
-    (entry,) = [
-        entry for entry in _entries(threads, list(BACKENDS), ["torch"], True) if entry.name == name
-    ]
+    (entry,) = [entry for entry in _entries(threads, list(BACKENDS), ["torch"], True) if entry.name == name]
     _ = WORKS["lenet"].examples
     try:
         importlib.import_module(name.split(".")[0].split()[0])

@@ -117,6 +117,7 @@ def main() -> int:
     )  # fmt: skip
     print(table(head, rows, right=(2, 3, 4, 5, 6, 7, 8, 10, 11, 12)))
     print("\ntorch / ours: the better of PyTorch's two minima by our minimum; above 1, ours is faster.")
+    print("% of peak: of the copy's for bytes; what stays in the processor's caches is above it.")
     if options.json:
         write(options.json, {"machine": about, "peak": limits, "results": results})
     return 1 if wrong else 0

@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.ops.ours import OurOp, applied, update
 from mocha.backends import AbstractBackend
-from mocha.ops import LRN, Convolution, Dropout, InnerProduct, MaxPooling, MeanPooling, ReLU, SoftmaxLoss
+from mocha.ops import LRN, Convolution, Dropout, InnerProduct, MaxPooling, MeanPooling, Op, ReLU, SoftmaxLoss
 
 RATE, MOMENTUM, DECAY = 0.01, 0.9, 0.0005
 
@@ -74,13 +74,26 @@ def _convolutions() -> Iterator[Case]:
 def _products() -> Iterator[Case]:
     for n, d, k in ((64, 800, 500), (100, 784, 1200), (100, 1200, 1200), (32, 9216, 4096)):
         arrays = _normal(x=(n, d), w=(k, d), dy=(n, k))
-        yield from _parts(f"inner product {n}x{d}x{k}", InnerProduct(), "product", {}, arrays, "flop", True, weights=True)
+        title = f"inner product {n}x{d}x{k}"
+        yield from _parts(title, InnerProduct(), "product", {}, arrays, "flop", True, weights=True)
 
 
-def _parts(title, op, twin, settings, arrays, counted, inner, *, weights=False, comparable=True) -> Iterator[Case]:
+def _parts(
+    title: str,
+    op: Op,
+    twin: str,
+    settings: dict[str, Any],
+    arrays: Callable[[], dict[str, np.ndarray]],
+    counted: str,
+    inner: bool,
+    *,
+    weights: bool = False,
+    comparable: bool = True,
+) -> Iterator[Case]:
     """Forward, the gradient of the input if `inner`, the gradient of the weights if there are any."""
     stored = ("w",) if weights else ()
-    for part, wrt in (("forward", ""), *((("input", "x"),) if inner else ()), *((("weights", "w"),) if weights else ())):
+    parts = {"forward": ""} | ({"input": "x"} if inner else {}) | ({"weights": "w"} if weights else {})
+    for part, wrt in parts.items():
 
         def ours(backend: AbstractBackend, given: dict[str, np.ndarray], wrt: str = wrt) -> OurOp:
             return applied(backend, op, given, stored=stored, wrt=wrt)
@@ -105,7 +118,8 @@ def _pools() -> Iterator[Case]:
 def _pointwise() -> Iterator[Case]:
     for shape in ((32, 96, 27, 27), (32, 256, 13, 13)):
         op, settings = LRN(5, 1e-4, 0.75, 1.0), {"size": 5, "alpha": 1e-4, "beta": 0.75}
-        yield from _parts(f"LRN {'x'.join(map(str, shape))}", op, "lrn", settings, _normal(x=shape, dy=shape), "byte", True)
+        title = f"LRN {'x'.join(map(str, shape))}"
+        yield from _parts(title, op, "lrn", settings, _normal(x=shape, dy=shape), "byte", True)
     for shape in ((64, 500), (100, 32, 32, 32), (32, 96, 55, 55)):
         title = f"ReLU {'x'.join(map(str, shape))}"
         yield from _parts(title, ReLU(), "relu", {}, _normal(x=shape, dy=shape), "byte", True)

@@ -39,7 +39,7 @@ class OurOp:
         self._backend, self._feeds, self._stored, self._name = backend, dict(feeds), dict(stored), answer
         for key, array in stored.items():
             backend.store.allocate(key, array)
-        keep = {*graph.blobs, *gradients} & {answer}
+        keep = {answer}
         fuse = any(node.section is Section.UPDATE for node in graph.nodes)
         program = build_program("op", graph, gradients, keep=keep, fuse=fuse, channels_last=backend.channels_last)
         self._executable = backend.compile(program)
@@ -58,11 +58,11 @@ class OurOp:
         for key, array in self._stored.items():
             self._backend.store.write(key, array)
         self._executable.run(*Section, feeds=self._feeds)
-        if self._name in self._stored:
-            return self._backend.store.read(self._name)
         if self._name in self._executable.program.gradients:
             return self._executable.gradient(self._name)
-        return self._executable.blob(self._name)
+        if self._name in self._executable.program.blobs:
+            return self._executable.blob(self._name)
+        return self._backend.store.read(self._name)
 
     def close(self) -> None:
         """Give the memory back."""
@@ -117,11 +117,13 @@ def applied(
         feeds["dy"] = arrays["dy"]
         objective = g(ReduceSum(), g(Multiply(), y, g.input("dy", Spec.of(arrays["dy"]))))
     gradients = {wrt: derive_gradients(g, {objective: 1.0}, [values[wrt]])[values[wrt]]}
-    g.blobs = {wrt: values[wrt]}
+    g.blobs = {}
     return OurOp(backend, g, gradients, lambda node: _is(node.op, type(op), True), feeds, kept, scalars, wrt)
 
 
-def update(backend: AbstractBackend, arrays: Mapping[str, np.ndarray], rate: float, momentum: float, decay: float) -> OurOp:
+def update(
+    backend: AbstractBackend, arrays: Mapping[str, np.ndarray], rate: float, momentum: float, decay: float
+) -> OurOp:
     """A parameter's decay and momentum step: arrays gradient, w, v."""
     g = Graph()
     gradient, w, v = (Spec.of(arrays[name]) for name in ("gradient", "w", "v"))

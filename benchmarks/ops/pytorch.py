@@ -44,7 +44,7 @@ def product(t: Tensors, *, part: str) -> Call:
 
 def max_pooling(t: Tensors, *, part: str, kernel: int, stride: int) -> Call:
     window = [kernel, kernel], [stride, stride], [0, 0], [1, 1], True
-    y, winners = aten.max_pool2d_with_indices(t["x"], *window)
+    _, winners = aten.max_pool2d_with_indices(t["x"], *window)
     if part == "forward":
         return lambda: aten.max_pool2d_with_indices(t["x"], *window)[0]
     dy = t["dy"].to(memory_format=torch.channels_last) if _is_last(t["x"]) else t["dy"]
@@ -70,7 +70,7 @@ def relu(t: Tensors, *, part: str) -> Call:
 
 
 def dropout(t: Tensors, *, part: str) -> Call:
-    y, mask = aten.native_dropout(t["x"], 0.5, True)
+    _, mask = aten.native_dropout(t["x"], 0.5, True)
     if part == "forward":
         return lambda: aten.native_dropout(t["x"], 0.5, True)[0]
     return lambda: aten.native_dropout_backward(t["dy"], mask, 2.0)

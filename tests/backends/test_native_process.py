@@ -1,5 +1,6 @@
 """The native backend and the process around it: environment, threads, forks, and installations without a compiler."""
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from mocha.backends import get_num_threads, set_num_threads
 from mocha.errors import ConfigError
 
 native = pytest.mark.skipif(
-    "mocha._native" not in sys.modules and not pytest.importorskip("importlib.util").find_spec("mocha._native"),
+    importlib.util.find_spec("mocha._native") is None,
     reason="the native library was not built: no C++ compiler at installation",
 )
 

@@ -46,13 +46,52 @@ SETS = _native.instruction_sets()
 AROUND_VECTORS = (1, 2, 3, 4, 5, 7, 8, 9, 12, 15, 16, 17, 23, 24, 31, 32, 33, 47, 48, 49, 63, 64, 65, 70)
 
 
-@pytest.fixture(params=SETS)
-def backend(request, monkeypatch):
-    """A native backend for each instruction set, with two threads."""
-    monkeypatch.setenv("MOCHA_NATIVE_ISA", request.param)
+@pytest.fixture
+def set_isa(monkeypatch):
+    """Sets the instruction set of backends that are made from now on, which use two threads."""
     monkeypatch.setattr(room._Threads, "count", 2)
+    return lambda isa: monkeypatch.setenv("MOCHA_NATIVE_ISA", isa)
+
+
+@pytest.fixture(params=SETS)
+def backend(request, set_isa):
+    """A native backend for each instruction set."""
+    set_isa(request.param)
     with NativeBackend() as backend:
         yield backend
+
+
+def _settings(*, slow_rest):
+    """Instruction sets with types. Of all but the best set one type will do, unless slow tests are asked for."""
+    for isa in SETS:
+        for dtype in ("float32", "float64"):
+            slow = (isa != SETS[0] and dtype == "float64") or (slow_rest and (isa, dtype) != (SETS[0], "float32"))
+            yield pytest.param((isa, dtype), marks=[pytest.mark.slow] if slow else [], id=f"{isa}-{dtype}")
+
+
+@pytest.fixture(params=_settings(slow_rest=False))
+def setting(request, set_isa):
+    """A native backend, and a type."""
+    isa, dtype = request.param
+    set_isa(isa)
+    with NativeBackend() as backend:
+        yield backend, dtype
+
+
+@pytest.fixture(params=_settings(slow_rest=True))
+def testing(request, set_isa):
+    """A native backend that takes all programs for those of the test phase, and a type."""
+    isa, dtype = request.param
+    set_isa(isa)
+    with _Testing() as backend:
+        yield backend, dtype
+
+
+class _Testing(NativeBackend):
+    """In the test phase filters are packed before the first run."""
+
+    def compile(self, program):
+        return super().compile(dataclasses.replace(program, phase=Phase.TEST))
 
 
 def _chain(about, product, activation, inputs):
@@ -145,33 +184,22 @@ DENSE = {
 }
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("what", CONVOLUTIONS)
-def test_convolution(backend, what, dtype):
+def test_convolution(setting, what):
     for case in CONVOLUTIONS[what]:
-        check_agreement(case, backend, dtype, reuse=True)
+        check_agreement(case, *setting, reuse=True)
 
 
-class _Testing(NativeBackend):
-    """Takes all programs for those of the test phase, in which filters are packed before the first run."""
-
-    def compile(self, program):
-        return super().compile(dataclasses.replace(program, phase=Phase.TEST))
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("what", CONVOLUTIONS)
-def test_convolution_with_packed_filters(backend, what, dtype):
-    with _Testing() as testing:
-        for case in CONVOLUTIONS[what]:
-            check_agreement(case, testing, dtype)
+def test_convolution_with_packed_filters(testing, what):
+    for case in CONVOLUTIONS[what]:
+        check_agreement(case, *testing)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("what", DENSE)
-def test_inner_product(backend, what, dtype):
+def test_inner_product(setting, what):
     for case in DENSE[what]:
-        check_agreement(case, backend, dtype, reuse=True)
+        check_agreement(case, *setting, reuse=True)
 
 
 @st.composite
@@ -256,8 +284,7 @@ def lengths():
             yield Case(f"{n} elements, {op}", op, tuple(inputs), checked=())
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("table", [poolings, lengths])
-def test_the_others(backend, table, dtype):
+def test_the_others(setting, table):
     for case in table():
-        check_agreement(case, backend, dtype)
+        check_agreement(case, *setting)

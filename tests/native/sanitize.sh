@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds the native library with AddressSanitizer and UndefinedBehaviorSanitizer, and runs its kernels on arrays of
-# exactly their size (sanitize.py): once for each instruction set of this machine, with one thread and with three.
+# exactly their size (sanitize.py): on each instruction set of this machine, with one thread and with three.
 #
 #     tests/native/sanitize.sh [folder for the build, kept]
 #
@@ -26,3 +26,4 @@ cmake --build "$build"
 export LD_PRELOAD=$(${CXX:-g++} -print-file-name=libasan.so)
 export ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 PYTHONPATH="$root/src:$root"
 "$python" "$root/tests/native/sanitize.py" "$build"/_native.*.so
+"$python" "$root/tests/native/sanitize.py" --guarded "$build"/_native.*.so

@@ -42,7 +42,15 @@ def caffenet() -> list[Layer]:
 
 
 def _conv(
-    name: str, filters: int, kernel: int, bottom: str, *, stride: int = 1, pad: int = 0, groups: int = 1, bias: float = 0
+    name: str,
+    filters: int,
+    kernel: int,
+    bottom: str,
+    *,
+    stride: int = 1,
+    pad: int = 0,
+    groups: int = 1,
+    bias: float = 0.0,
 ) -> Layer:
     return ConvolutionLayer(
         name=name,
