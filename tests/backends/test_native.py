@@ -11,8 +11,9 @@ import pytest
 pytest.importorskip("mocha._native", reason="the native library was not built: no C++ compiler at installation")
 
 from mocha import _native
-from mocha.backends import NativeBackend
+from mocha.backends import NativeBackend, NumpyBackend
 from mocha.backends import native as room
+from mocha.errors import MochaError
 from mocha.graph import Graph, Section, build_program
 from mocha.ops import (
     AddBias,
@@ -218,3 +219,12 @@ def test_empty_input(backend, op, specs, expected):
     found = run(backend, op, *specs)
     assert found.shape == expected
     assert not found.any()
+
+
+def test_an_image_without_channels_is_refused_as_by_the_reference():
+    told = []
+    for kind in (NativeBackend, NumpyBackend):
+        with kind() as made, pytest.raises(MochaError) as error:
+            run(made, Convolution(), (1, 0, 3, 3), (2, 0, 3, 3))
+        told.append(str(error.value))
+    assert told[0] == told[1]

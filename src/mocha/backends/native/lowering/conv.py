@@ -9,8 +9,8 @@ from mocha.ops import Convolution, Gradient, Op, Spec
 
 
 def _geometry(op: Convolution, x: Spec, w: Spec, y: Spec) -> tuple[int, ...] | None:
-    """N C H W K kh kw sh sw ph pw dh dw G Ho Wo; None for other than two spatial axes."""
-    if x.ndim != 4:
+    """N C H W K kh kw sh sw ph pw dh dw G Ho Wo; None for other than two spatial axes, or no channels."""
+    if x.ndim != 4 or not x.shape[1]:
         return None
     return (*x.shape, w.shape[0], *w.shape[2:], *op.stride, *op.pad, *op.dilation, op.groups, *y.shape[2:])
 
