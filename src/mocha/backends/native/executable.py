@@ -13,10 +13,10 @@ from mocha.backends.host import HostStore, aligned_zeros
 from mocha.backends.native.calls import Call, is_channels_last
 from mocha.backends.native.lower import lower_node
 from mocha.backends.native.lowering.update import merge_updates
+from mocha.backends.reference import run_reference
 from mocha.errors import MochaError, ShapeError, StateError
 from mocha.graph import Kind, Node, Phase, Program, Section, Value
-from mocha.ops import Array, Spec
-from mocha.ops.base import as_tuple
+from mocha.ops import Array
 
 if TYPE_CHECKING:
     from mocha.backends.native import NativeBackend
@@ -152,21 +152,9 @@ class NativeExecutable(Executable):
 
     def _interpret(self, node: Node) -> None:
         """Run one node by the op's reference code."""
-        try:
-            with np.errstate(all="ignore"):
-                outputs = as_tuple(node.op.forward(*(self._view(value) for value in node.inputs)))
-        except MochaError as error:
-            raise type(error)(f"layer {node.layer!r}: {error}") from error
-        except Exception as error:
-            raise MochaError(f"layer {node.layer!r}: op {node.op} failed: {type(error).__name__}: {error}") from error
-        arrays = tuple(map(np.asarray, outputs))
-        found, promised = tuple(map(Spec.of, arrays)), tuple(value.spec for value in node.outputs)
-        if found != promised:
-            raise ShapeError(
-                f"layer {node.layer!r}: op {node.op} gave {', '.join(map(str, found))}; its shape rule promised "
-                f"{', '.join(map(str, promised))}."
-            )
-        for value, array in zip(node.outputs, arrays, strict=True):
+        with np.errstate(all="ignore"):
+            outputs = run_reference(node, [self._view(value) for value in node.inputs])
+        for value, array in zip(node.outputs, outputs, strict=True):
             self._view(value)[...] = array
 
     def _follow_store(self) -> None:

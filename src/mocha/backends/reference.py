@@ -1,0 +1,38 @@
+"""One node by its op's reference code: what the numpy backend does for all, and another one where it has no kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from mocha.errors import MochaError, ShapeError
+from mocha.graph import Node
+from mocha.ops import Array, Spec
+from mocha.ops.base import as_tuple
+
+
+def run_reference(node: Node, inputs: Sequence[Array]) -> tuple[Array, ...]:
+    """The outputs of a node.
+
+    Args:
+        node: the node.
+        inputs: the arrays of its inputs.
+
+    Raises:
+        MochaError: the op failed; the layer is named.
+        ShapeError: the op, a user's own perhaps, did not keep what its shape rule promised.
+    """
+    try:
+        outputs = tuple(map(np.asarray, as_tuple(node.op.forward(*inputs))))
+    except MochaError as error:
+        raise type(error)(f"layer {node.layer!r}: {error}") from error
+    except Exception as error:
+        raise MochaError(f"layer {node.layer!r}: op {node.op} failed: {type(error).__name__}: {error}") from error
+    found, promised = tuple(map(Spec.of, outputs)), tuple(value.spec for value in node.outputs)
+    if found != promised:
+        raise ShapeError(
+            f"layer {node.layer!r}: op {node.op} gave {', '.join(map(str, found))}; its shape rule promised "
+            f"{', '.join(map(str, promised))}."
+        )
+    return outputs
