@@ -2,10 +2,35 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstring>
+#include <new>
 
 #include "mocha/catalogue.h"
 
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
+
 namespace mocha {
+
+namespace {
+
+constexpr size_t huge_page = size_t{2} << 20;
+
+// Zeroed memory that starts at a multiple of 64 bytes; much of it lies on huge pages where the system has them, so that
+// kernels that write to many places at once do not wait for the tables of pages.
+std::unique_ptr<char[], Executor::Free> aligned_memory(size_t bytes) {
+    const size_t unit = bytes >= huge_page ? huge_page : 64, whole = (bytes + unit) / unit * unit;
+    void* memory = std::aligned_alloc(unit, whole);
+    if (!memory) throw std::bad_alloc();
+#ifdef __linux__
+    if (unit == huge_page) madvise(memory, whole, MADV_HUGEPAGE);
+#endif
+    std::memset(memory, 0, whole);
+    return std::unique_ptr<char[], Executor::Free>(static_cast<char*>(memory));
+}
+
+}  // namespace
 
 Executor::Executor(std::string instruction_set) : instruction_set_(std::move(instruction_set)) {}
 
@@ -60,9 +85,7 @@ void Executor::reserve_scratch(int threads) {
     int64_t most = 0;
     for (const Bound& step : steps_)
         if (step.kernel && step.kernel->scratch) most = std::max(most, step.kernel->scratch(step.ints.data(), threads));
-    scratch_.assign(static_cast<size_t>(most) + 64, 0);
-    const auto start = reinterpret_cast<uintptr_t>(scratch_.data());
-    aligned_scratch_ = scratch_.data() + ((64 - start % 64) % 64);
+    scratch_ = aligned_memory(static_cast<size_t>(most));
     scratch_threads_ = threads;
     scratch_steps_ = size();
 }
@@ -72,7 +95,7 @@ Outcome Executor::run(int64_t begin, int64_t end, int threads) {
     for (int64_t i = begin; i < end; ++i) {
         const Bound& step = steps_[static_cast<size_t>(i)];
         if (!step.kernel) return {Outcome::outside, i, ""};
-        const Step args{step.ints.data(), step.reals.data(), step.in.data(), step.out.data(), aligned_scratch_, threads};
+        const Step args{step.ints.data(), step.reals.data(), step.in.data(), step.out.data(), scratch_.get(), threads};
         if (const char* wrong = step.kernel->run(args)) return {Outcome::failed, i, wrong};
     }
     return {Outcome::done, end, ""};

@@ -169,12 +169,14 @@ const char* forward(const Step& step) {
                         t.last = panels.end(p) - panels.begin(p) - (width - 1) * lanes<T>;
                         t.bias = has_bias ? bias + g * padded_k + panels.begin(p) : nullptr;
                         t.accumulate = r > 0;
+                        const int64_t depth = t.n_runs * s.stretch();
                         t.finish = r + part >= n_runs ? finish : nothing;
                         T* out = y + (n * s.Ho + oy) * s.Wo * s.K + g * s.Kg() + panels.begin(p);
                         for (int64_t i = 0; i < pixels; i += high) {
                             t.rows = least(high, pixels - i);
                             for (int64_t j = 0; j < t.rows; ++j) row[j] = base + offset[i + j] + g * s.Cg();
                             t.out = out + i * s.K;
+                            t.ahead = share_of_next(i / high, width, depth, t.panel + depth * across, t.panel);
                             run_tile(width, t);
                         }
                     }
@@ -304,6 +306,7 @@ void add_columns(const Shape& s, const Columns<T>& c, const T* filters, int64_t 
         t.out_step = direct ? s.C : across;
         t.last = direct ? panels.end(p) - panels.begin(p) - (width - 1) * lanes<T> : lanes<T>;
         t.bias = nullptr;
+        t.ahead = t.panel;
         t.accumulate = false;
         t.finish = {Activation::none, T(0)};
         for (int64_t i = 0; i < c.pixels; i += high) {

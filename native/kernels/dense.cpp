@@ -1,9 +1,10 @@
-// Inner product: forward, and the gradients of the input and of the weight. The weight is used as it lies: no kernel
-// makes a transposed copy of it.
+// Inner product: forward, and the gradients of the input and of the weight. In training the weight is used as it lies: no
+// kernel makes a transposed copy of it.
 //
-// ints: N D K, then for forward: has_bias, activation
+// ints: N D K, then for forward: has_bias, activation, packed
 // reals: for forward: the activation's parameter
-// x is (N, D), the weight (K, D), y (N, K), all row-major.
+// x is (N, D), the weight (K, D), y (N, K), all row-major. Where `packed`, forward gets the weight as `dense_pack` has
+// written it.
 #include "mocha/matrix.h"
 
 namespace mocha::MOCHA_ISA {
@@ -178,7 +179,7 @@ const char* forward_many(const Step& step) {
                 t.row = row;
                 t.runs = &run;
                 t.n_runs = 1;
-                t.panel = packed + panels.at(p, D) + d * across;
+                t.panel = t.ahead = packed + panels.at(p, D) + d * across;
                 t.out_step = padded;
                 t.last = lanes<T>;
                 t.bias = nullptr;
@@ -201,13 +202,99 @@ const char* forward_many(const Step& step) {
     return nullptr;
 }
 
+// --- forward with a weight that was packed before ---
+//
+// The examples are read as they lie, one number at a time for a panel of units: nothing is copied or turned round.
+
+template <class T>
+void pack_units(int64_t D, int64_t K, const T* w, T* packed, int threads) {
+    const Panels<T> panels(K);
+    constexpr int64_t block = 16;
+    parallel_ranges(threads, panels.count * ceil_div(D, block), 1, [&](int, int64_t begin, int64_t end) {
+        for (int64_t u = begin; u < end; ++u) {
+            const int64_t p = u % panels.count, d0 = u / panels.count * block, d1 = least(d0 + block, D);
+            const int64_t k0 = panels.begin(p), n = panels.end(p) - k0, across = panels.width(p) * lanes<T>;
+            T* to = packed + panels.at(p, D);
+            for (int64_t j = 0; j < across; ++j)
+                for (int64_t d = d0; d < d1; ++d) to[d * across + j] = j < n ? w[(k0 + j) * D + d] : T(0);
+        }
+    });
+}
+
+// Packs the weight once for many runs of forward. in: the weight; out: the packed one, of `packed_bytes` bytes.
+template <class T>
+const char* pack(const Step& step) {
+    pack_units(step.ints[1], step.ints[2], static_cast<const T*>(step.in[0]), static_cast<T*>(step.out[0]), step.threads);
+    return nullptr;
+}
+
+// The size of what `dense_pack` writes, in bytes; asked for as its scratch, which it does not use.
+template <class T>
+int64_t packed_bytes(const int64_t* ints, int) {
+    return aligned(Panels<T>(ints[2]).packed(ints[1]) * static_cast<int64_t>(sizeof(T)));
+}
+
+template <class T>
+int64_t padded_bias(int64_t K) {
+    return aligned(Panels<T>(K).vectors * lanes<T> * static_cast<int64_t>(sizeof(T)));
+}
+
+template <class T>
+const char* forward_packed(const Step& step) {
+    const int64_t N = step.ints[0], D = step.ints[1], K = step.ints[2];
+    const bool has_bias = step.ints[3];
+    const T* x = static_cast<const T*>(step.in[0]);
+    const T* w = static_cast<const T*>(step.in[1]);
+    T* y = static_cast<T*>(step.out[0]);
+    T* bias = reinterpret_cast<T*>(step.scratch);
+    const Finish<T> finish{static_cast<Activation>(step.ints[4]), static_cast<T>(step.reals[0])};
+    const Panels<T> panels(K);
+    if (has_bias) {
+        std::memset(bias, 0, static_cast<size_t>(padded_bias<T>(K)));
+        std::memcpy(bias, step.in[2], static_cast<size_t>(K) * sizeof(T));
+    }
+    // threads share the panels and, where these are few, blocks of examples
+    const int64_t blocks = panels.count >= 2 * step.threads ? 1 : least(ceil_div(N, max_rows), step.threads);
+    parallel_ranges(step.threads, panels.count * blocks, 1, [&](int, int64_t begin, int64_t end) {
+        for (int64_t u = begin; u < end; ++u) {
+            const int64_t p = u / blocks, first = N * (u % blocks) / blocks, stop = N * (u % blocks + 1) / blocks;
+            const int64_t width = panels.width(p), across = width * lanes<T>, high = tile_rows(width);
+            const int64_t part = part_bytes / (across * static_cast<int64_t>(sizeof(T)));
+            for (int64_t d = 0; d < D; d += part) {
+                const Run run{d, least(part, D - d)};
+                TileArgs<T> t;
+                const T* row[max_rows];
+                t.row = row;
+                t.runs = &run;
+                t.n_runs = 1;
+                t.panel = w + panels.at(p, D) + d * across;
+                t.out_step = K;
+                t.last = panels.end(p) - panels.begin(p) - (width - 1) * lanes<T>;
+                t.bias = has_bias ? bias + panels.begin(p) : nullptr;
+                t.accumulate = d > 0;
+                t.finish = d + part < D ? Finish<T>{Activation::none, T(0)} : finish;
+                for (int64_t n = first; n < stop; n += high) {
+                    t.rows = least(high, stop - n);
+                    for (int64_t j = 0; j < t.rows; ++j) row[j] = x + (n + j) * D;
+                    t.ahead = share_of_next((n - first) / high, width, run.length, t.panel + run.length * across, t.panel);
+                    t.out = y + n * K + panels.begin(p);
+                    run_tile(width, t);
+                }
+            }
+        }
+    });
+    return nullptr;
+}
+
 template <class T>
 const char* forward(const Step& step) {
+    if (step.ints[5]) return forward_packed<T>(step);
     return step.ints[0] >= many ? forward_many<T>(step) : forward_few<T>(step);
 }
 
 template <class T>
 int64_t forward_scratch(const int64_t* ints, int threads) {
+    if (ints[5]) return padded_bias<T>(ints[2]);
     if (ints[0] >= many) return ManyScratch<T>(ints[0], ints[1], ints[2], threads).total;
     return threads * aligned(ceil_div(ints[0], dot_rows) * held_tile<T> * static_cast<int64_t>(sizeof(T)));
 }
@@ -248,7 +335,7 @@ const char* backward_data(const Step& step) {
                 t.row = row;
                 t.runs = &run;
                 t.n_runs = 1;
-                t.panel = packed;
+                t.panel = t.ahead = packed;
                 t.out_step = D;
                 t.last = last;
                 t.bias = nullptr;
@@ -324,6 +411,8 @@ extern const Kernel dense_kernels[];
 const Kernel dense_kernels[] = {
     {"dense_forward", 4, forward<float>, forward_scratch<float>},
     {"dense_forward", 8, forward<double>, forward_scratch<double>},
+    {"dense_pack", 4, pack<float>, packed_bytes<float>},
+    {"dense_pack", 8, pack<double>, packed_bytes<double>},
     {"dense_backward_data", 4, backward_data<float>, data_scratch<float>},
     {"dense_backward_data", 8, backward_data<double>, data_scratch<double>},
     {"dense_backward_weight", 4, backward_weight<float>, nullptr},

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstdlib>
 #include <memory>
 #include <string>
 #include <utility>
@@ -27,6 +28,10 @@ struct Place {
 
 class Executor {
    public:
+    struct Free {
+        void operator()(char* memory) const { std::free(memory); }
+    };
+
     explicit Executor(std::string instruction_set);
 
     // Appends a step. Returns whether there is such a kernel.
@@ -59,8 +64,7 @@ class Executor {
 
     std::string instruction_set_;
     std::vector<Bound> steps_;
-    std::vector<char> scratch_;
-    char* aligned_scratch_ = nullptr;
+    std::unique_ptr<char[], Free> scratch_;
     int scratch_threads_ = 0;
     int64_t scratch_steps_ = 0;
 };

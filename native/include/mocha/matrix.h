@@ -58,6 +58,7 @@ struct TileArgs {
     const Run* runs;
     int64_t n_runs;
     const T* panel;
+    const T* ahead;         // memory to call into the cache meanwhile: a vector a step
     T* out;                 // first element of the first row
     int64_t out_step;       // between rows
     int64_t last;           // valid lanes of the last vector
@@ -88,7 +89,7 @@ __attribute__((noinline)) void tile(const TileArgs<T>& t) {
             for (int i = 0; i < MR; ++i) acc[i][v] = start;
         }
     }
-    windows<T, MR, NV>(acc, rows, t.runs, t.n_runs, t.panel);
+    windows<T, MR, NV>(acc, rows, t.runs, t.n_runs, t.panel, t.ahead);
 #pragma GCC unroll 16
     for (int i = 0; i < MR; ++i) {
         if (i >= t.rows) break;
@@ -101,6 +102,13 @@ __attribute__((noinline)) void tile(const TileArgs<T>& t) {
         else
             store_first(to + (NV - 1) * lanes<T>, end, t.last);
     }
+}
+
+// What the tile of that number calls for, beside a panel of `width` vectors and `depth` rows: the first `width` tiles
+// together the panel that comes next, the others nothing new.
+template <class T>
+MOCHA_INLINE const T* share_of_next(int64_t number, int64_t width, int64_t depth, const T* next, const T* panel) {
+    return number < width ? next + number * depth * lanes<T> : panel;
 }
 
 // Runs a tile of NV vectors with the fewest rows that hold the valid ones.

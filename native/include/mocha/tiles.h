@@ -16,16 +16,19 @@ struct Run {
     int64_t length;
 };
 
-// The result of `windows`: acc[i][v] += sum over the runs. `panel` advances by NV vectors a step.
+// The result of `windows`: acc[i][v] += sum over the runs. `panel` advances by NV vectors a step. Each step calls one vector
+// of `ahead` into the second-level cache: memory that is wanted later.
 template <class T, int MR, int NV>
 MOCHA_INLINE void windows(Vec<T> (&acc)[MR][NV], const T* const (&rows)[MR], const Run* runs, int64_t n_runs,
-                          const T* panel) {
+                          const T* panel, const T* ahead) {
     for (int64_t s = 0; s < n_runs; ++s) {
         const T* row[MR];
 #pragma GCC unroll 16
         for (int i = 0; i < MR; ++i) row[i] = rows[i] + runs[s].offset;
         const int64_t length = runs[s].length;
         for (int64_t r = 0; r < length; ++r) {
+            __builtin_prefetch(ahead, 0, 2);
+            ahead += lanes<T>;
             Vec<T> b[NV];
 #pragma GCC unroll 8
             for (int v = 0; v < NV; ++v) b[v] = load(panel + v * lanes<T>);

@@ -14,6 +14,21 @@ Layouts = Mapping[Value, Layout]
 
 
 @dataclasses.dataclass(frozen=True)
+class Prepared:
+    """What a call becomes where its second input stays the same for many runs: a kernel that wants it packed.
+
+    Attributes:
+        packing: the kernel that packs the input; with the attributes below, its scratch size is that of the packed one.
+        kernel: the kernel that then runs, on otherwise the same arrays.
+        ints: the attributes of both.
+    """
+
+    packing: str
+    kernel: str
+    ints: tuple[int, ...]
+
+
+@dataclasses.dataclass(frozen=True)
 class Call:
     """One call of a kernel.
 
@@ -23,6 +38,7 @@ class Call:
         outputs: the arrays that it writes, each wholly. One may be an input too, where the kernel says so.
         ints: its whole-number attributes, in the order that its comment gives.
         reals: its other attributes.
+        prepared: what to run instead where the second input is constant, or None.
     """
 
     kernel: str
@@ -30,6 +46,7 @@ class Call:
     outputs: tuple[Value, ...]
     ints: tuple[int, ...] = ()
     reals: tuple[float, ...] = ()
+    prepared: Prepared | None = None
 
 
 Lowering = Callable[[Op, Node, Layouts], "list[Call] | None"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ import numpy as np
 
 from mocha.backends.base import Executable
 from mocha.backends.host import HostStore, aligned_zeros
-from mocha.backends.native.calls import Call, is_channels_last
+from mocha.backends.native.calls import Call, Prepared, is_channels_last
 from mocha.backends.native.lower import lower_node
 from mocha.backends.native.lowering.update import merge_updates
 from mocha.backends.reference import run_reference
@@ -82,22 +83,20 @@ class NativeExecutable(Executable):
             node = owner.get(id(call), last)
             assert node is not None
             places = [[self._place(v) for v in values] for values in (call.inputs, call.outputs)]
-            ints = list(call.ints)
-            constant = (
-                self.program.phase is Phase.TEST and len(call.inputs) > 1 and call.inputs[1].kind is Kind.PARAMETER
-            )
-            if constant and call.kernel == "conv_forward":
-                places[0][1] = self._pack_once(call, node)
-                ints[-1] = 1
-            if not self._executor.add(call.kernel, _element_bytes(call), ints, list(call.reals), *places):
+            constant = self.program.phase is Phase.TEST and call.prepared and call.inputs[1].kind is Kind.PARAMETER
+            if constant:
+                assert call.prepared is not None
+                places[0][1] = self._pack_once(call, call.prepared, node)
+                call = dataclasses.replace(call, kernel=call.prepared.kernel, ints=call.prepared.ints)
+            if not self._executor.add(call.kernel, _element_bytes(call), list(call.ints), list(call.reals), *places):
                 raise MochaError(f"layer {node.layer!r}: the native library has no kernel {call.kernel!r}.")
             self._nodes.append(node)
 
-    def _pack_once(self, call: Call, node: Node) -> Place:
-        """Memory for the packed filter of a convolution, filled before the first run and after each training."""
-        packing = Call("conv_pack", call.inputs[1:2], (), call.ints)
+    def _pack_once(self, call: Call, prepared: Prepared, node: Node) -> Place:
+        """Memory for the packed weights of a call, filled before the first run and after each training."""
+        packing = Call(prepared.packing, call.inputs[1:2], (), prepared.ints)
         library, name = self._backend.library, self._backend.instruction_set
-        size = library.scratch_bytes(name, packing.kernel, _element_bytes(packing), list(call.ints), 1)
+        size = library.scratch_bytes(name, packing.kernel, _element_bytes(packing), list(packing.ints), 1)
         memory = aligned_zeros((size,), np.dtype(np.uint8))
         self._prepared.append(memory)
         place = _address(memory), -1, 0

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 
-from mocha.backends.native.calls import Call, Layouts
+from mocha.backends.native.calls import Call, Layouts, Prepared
 from mocha.backends.native.lowering.fused import fused_product, wanted_gradients
 from mocha.graph import Node
 from mocha.ops import Gradient, InnerProduct, Op, Spec
+
+_WORTH_PACKING = 8  # examples from which on a packed weight is faster than one as it lies
 
 
 def _matrix(op: InnerProduct, x: Spec, w: Spec) -> tuple[int, int, int]:
@@ -25,7 +27,9 @@ def inner_product(op: Op, node: Node, layouts: Layouts) -> list[Call] | None:
     if len(node.outputs[0].shape) != 2 or not node.inputs[1].shape[1]:
         return None
     matrix = _matrix(product, node.inputs[0].spec, node.inputs[1].spec)
-    return [Call("dense_forward", node.inputs, node.outputs, (*matrix, int(has_bias), kind), (parameter,))]
+    plain, packed = ((*matrix, int(has_bias), kind, is_packed) for is_packed in (0, 1))
+    prepared = Prepared("dense_pack", "dense_forward", packed) if matrix[0] >= _WORTH_PACKING else None
+    return [Call("dense_forward", node.inputs, node.outputs, plain, (parameter,), prepared)]
 
 
 def inner_product_back(op: Op, node: Node, layouts: Layouts) -> list[Call] | None:
