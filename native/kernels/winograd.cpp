@@ -5,149 +5,27 @@
 // The image is cut into tiles of 6 x 6 that overlap by r - 1; each becomes 36 values (`winograd.h`), and for each of the
 // 36 there is one matrix product over the channels.
 //
-// ints, reals and blobs as in conv.cpp, `winograd_pack` in the place of `conv_pack`.
+// NaN and infinity would spread over a tile here. Where a result is not finite, all is computed again by the plain sums,
+// which leave them where they belong; so are numbers so large that the detour alone made them overflow.
+//
+// ints, reals and blobs as in conv.cpp, `winograd_pack` in the place of `conv_pack`. Where `packed`, forward gets the
+// filter as it lies too, as its last input.
 #include "mocha/matrix.h"
-#include "mocha/winograd.h"
+#include "mocha/tiling.h"
 
 namespace mocha::MOCHA_ISA {
 namespace {
 
-constexpr int64_t points = winograd_points * winograd_points;
-
-// What the transformed tiles of a block may take, in bytes, of a second-level cache; and a block's fewest tiles,
-// which share one reading of the filters.
-constexpr int64_t block_bytes = 384 * 1024;
-constexpr int64_t least_block = 48;
 // A multiple of every number of rows that a tile of the product may have.
 constexpr int64_t row_unit = 24;
 
-// A convolution by tiles: from (N, H, W, C) to (N, Ho, Wo, K), `top` and `left` empty rows and columns before.
-struct Tiling {
-    int64_t N, C, H, W, K, Ho, Wo, top, left, G, r, m, down, across, tiles;
-
-    static Tiling forward(const int64_t* i) {
-        return Tiling(i[0], i[1], i[2], i[3], i[4], i[14], i[15], i[9], i[10], i[13], i[5]);
-    }
-    // The gradient of the input is a convolution of the output's gradient with the filter turned round.
-    static Tiling backward(const int64_t* i) {
-        return Tiling(i[0], i[4], i[14], i[15], i[1], i[2], i[3], i[5] - 1 - i[9], i[6] - 1 - i[10], i[13], i[5]);
-    }
-
-    int64_t Cg() const { return C / G; }
-    int64_t Kg() const { return K / G; }
-
-private:
-    Tiling(int64_t n, int64_t c, int64_t h, int64_t w, int64_t k, int64_t ho, int64_t wo, int64_t ph, int64_t pw,
-           int64_t g, int64_t taps)
-        : N(n), C(c), H(h), W(w), K(k), Ho(ho), Wo(wo), top(ph), left(pw), G(g), r(taps), m(winograd_points + 1 - taps),
-          down(ceil_div(ho, m)), across(ceil_div(wo, m)), tiles(n * down * across) {}
-};
-
-// Where a tile lies.
-struct Place {
-    int64_t n, y, x;  // image, and tile down and across
-
-    Place(const Tiling& s, int64_t tile) : n(tile / (s.down * s.across)), y(tile / s.across % s.down), x(tile % s.across) {}
-};
-
-// Elements of a row of transformed channels, and of a matrix of such rows. The 36 matrices of a block are written side by
-// side: an odd number of cache lines between them spreads them over the cache.
-template <class T>
-int64_t row_step(int64_t channels) {
-    return ceil_div(channels, lanes<T>) * lanes<T>;
-}
-template <class T>
-int64_t matrix_step(int64_t rows, int64_t row) {
-    constexpr int64_t line = 64 / static_cast<int64_t>(sizeof(T));
-    return (ceil_div(rows * row, line) | 1) * line;
-}
-
-// Elements that stand for the six columns of a row outside the image.
-int64_t zeros_length(const Tiling& s) { return 6 * s.C; }
-
-// --- the transforms of a tile ---
-
-// 36 values of a vector of channels of one tile of the input, to the same row of 36 matrices. `columns`: a bit for each
-// column inside the image. Where not Whole, only n channels are there.
-template <class T, bool Whole>
-MOCHA_INLINE void cut_channels(const T* const (&rows)[6], int64_t C, int64_t columns, int64_t n, T* to, int64_t step) {
-    Vec<T> held[6][6];
-#pragma GCC unroll 6
-    for (int j = 0; j < 6; ++j) {
-        Vec<T> d[6] = {}, e[6];
-        if (columns >> j & 1) {
-#pragma GCC unroll 6
-            for (int i = 0; i < 6; ++i) d[i] = Whole ? load(rows[i] + j * C) : load_first(rows[i] + j * C, n);
-        }
-        winograd::differences<T>(d, e);
-#pragma GCC unroll 6
-        for (int i = 0; i < 6; ++i) held[i][j] = e[i];
-    }
-#pragma GCC unroll 6
-    for (int i = 0; i < 6; ++i) {
-        Vec<T> e[6];
-        winograd::differences<T>(held[i], e);
-#pragma GCC unroll 6
-        for (int j = 0; j < 6; ++j) store(to + (i * 6 + j) * step, e[j]);
-    }
-}
-
-// 36 values of one tile of the input, channels of group g; `zeros` stands for a row outside the image.
-template <class T>
-void cut(const Tiling& s, const T* x, const T* zeros, int64_t g, int64_t tile, T* to, int64_t step) {
-    const Place p(s, tile);
-    const int64_t iy = p.y * s.m - s.top, ix = p.x * s.m - s.left, Cg = s.Cg();
-    const T* rows[6];
-    int64_t columns = 0;
-    for (int64_t i = 0; i < 6; ++i) {
-        const bool inside = iy + i >= 0 && iy + i < s.H;
-        rows[i] = inside ? x + ((p.n * s.H + iy + i) * s.W + ix) * s.C + g * Cg : zeros;
-        columns |= int64_t{ix + i >= 0 && ix + i < s.W} << i;
-    }
-    for (int64_t c = 0; c < Cg; c += lanes<T>) {
-        const int64_t n = least(lanes<T>, Cg - c);
-        if (n == lanes<T>)
-            cut_channels<T, true>(rows, s.C, columns, n, to + c, step);
-        else
-            cut_channels<T, false>(rows, s.C, columns, n, to + c, step);
-        for (int64_t i = 0; i < 6; ++i) rows[i] += lanes<T>;
-    }
-}
-
-// 36 values of the m x m results of one tile, as they meet the filter's gradient, to the same row of 36 matrices.
-template <class T, int m>
-void spread(const Tiling& s, const T* y, int64_t g, int64_t tile, T* to, int64_t step) {
-    const Place p(s, tile);
-    const int64_t oy = p.y * m, ox = p.x * m, Kg = s.Kg();
-    for (int64_t k = 0; k < Kg; k += lanes<T>) {
-        const int64_t n = least(lanes<T>, Kg - k);
-        const T* from = y + ((p.n * s.Ho + oy) * s.Wo + ox) * s.K + g * Kg + k;
-        Vec<T> held[6][m];
-#pragma GCC unroll 4
-        for (int j = 0; j < m; ++j) {
-            Vec<T> d[m], e[6];
-#pragma GCC unroll 4
-            for (int i = 0; i < m; ++i)
-                d[i] = load_first(from + (i * s.Wo + j) * s.K, oy + i < s.Ho && ox + j < s.Wo ? n : 0);
-            winograd::evaluate<T, m>(d, e);
-#pragma GCC unroll 6
-            for (int i = 0; i < 6; ++i) held[i][j] = e[i];
-        }
-#pragma GCC unroll 6
-        for (int i = 0; i < 6; ++i) {
-            Vec<T> e[6];
-            winograd::evaluate<T, m>(held[i], e);
-#pragma GCC unroll 6
-            for (int j = 0; j < 6; ++j) store(to + (i * 6 + j) * step + k, e[j]);
-        }
-    }
-}
+// --- the transform of a tile of results ---
 
 // The m x m results of a tile from its row of 36 matrices, for one vector of filters, of which n lanes are valid.
 template <class T, int m>
 MOCHA_INLINE void paste(const Tiling& s, const T* from, int64_t step, Vec<T> bias, const Finish<T>& finish, int64_t tile,
-                        int64_t n, T* y) {
-    const Place p(s, tile);
+                        int64_t n, T* y, Trouble<T>& trouble) {
+    const TilePlace p(s, tile);
     const int64_t oy = p.y * m, ox = p.x * m;
     const int64_t rows = least(m, s.Ho - oy), columns = least(m, s.Wo - ox);
     T* to = y + ((p.n * s.Ho + oy) * s.Wo + ox) * s.K;
@@ -164,8 +42,11 @@ MOCHA_INLINE void paste(const Tiling& s, const T* from, int64_t step, Vec<T> bia
 #pragma GCC unroll 4
     for (int i = 0; i < m; ++i) {
         if (i >= rows) break;
-        Vec<T> e[m];
+        Vec<T> e[m], all = bias;
         winograd::collect<T, m>(held[i], e);
+#pragma GCC unroll 4
+        for (int j = 0; j < m; ++j) all += e[j];
+        trouble.look_at(all);
 #pragma GCC unroll 4
         for (int j = 0; j < m; ++j)
             if (j < columns) store_first(to + (i * s.Wo + j) * s.K, finish(e[j] + bias), n);
@@ -190,9 +71,12 @@ struct FilterPanels : Panels<T> {
     explicit FilterPanels(const Tiling& s) : Panels<T>(s.Kg()), channels(s.Cg()) {}
     int64_t across(int64_t p) const { return this->width(p) * lanes<T>; }
     int64_t point(int64_t p) const { return matrix_step<T>(channels, across(p)); }  // elements between points
-    // elements of a group, and where panel p starts in it; each panel has room for the odd lines
+    // elements of a group, and where panel p starts in it: `point` adds up to two cache lines
     int64_t group() const { return start(this->count); }
-    int64_t start(int64_t p) const { return points * (this->first(p) * lanes<T> * channels + p * 64 / int64_t{sizeof(T)}); }
+    int64_t start(int64_t p) const {
+        constexpr int64_t lines = 2 * 64 / static_cast<int64_t>(sizeof(T));
+        return points * (this->first(p) * lanes<T> * channels + p * lines);
+    }
 };
 
 template <class T, int r>
@@ -306,17 +190,20 @@ struct Blocks {
     }
 };
 
+// Returns whether all results are finite.
 template <class T, int r>
-void convolve(const Tiling& s, const T* x, const T* filters, const T* bias, const Finish<T>& finish, T* y,
+bool convolve(const Tiling& s, const T* x, const T* filters, const T* bias, const Finish<T>& finish, T* y,
               char* scratch, int threads) {
     const FilterPanels<T> panels(s);
     const Blocks<T> blocks(s, threads);
     const int64_t Cg = s.Cg(), row = row_step<T>(Cg);
+    int failed = 0;
     parallel_ranges(threads, blocks.count * blocks.groups, 1, [&](int thread, int64_t begin, int64_t end) {
         T* own = reinterpret_cast<T*>(scratch + thread * blocks.bytes);
         T* results = own + points * blocks.cut_step;
         T* zeros = results + points * blocks.result_step;
         std::memset(zeros, 0, static_cast<size_t>(zeros_length(s)) * sizeof(T));
+        Trouble<T> trouble;
         for (int64_t u = begin; u < end; ++u) {
             const int64_t block = u / blocks.groups, group = u % blocks.groups;
             const int64_t tile = s.tiles * block / blocks.count, n = s.tiles * (block + 1) / blocks.count - tile;
@@ -337,12 +224,14 @@ void convolve(const Tiling& s, const T* x, const T* filters, const T* bias, cons
                         const Vec<T> start = bias ? load_first(bias + g * s.Kg() + at, valid) : Vec<T>{};
                         for (int64_t i = 0; i < n; ++i)
                             paste<T, 7 - r>(s, results + i * across + v * lanes<T>, blocks.result_step, start, finish,
-                                            tile + i, valid, y + g * s.Kg() + at);
+                                            tile + i, valid, y + g * s.Kg() + at, trouble);
                     }
                 }
             }
         }
+        trouble.report(failed);
     });
+    return !failed;
 }
 
 template <class T>
@@ -355,9 +244,9 @@ int64_t convolve_scratch(const Tiling& s, int threads, bool packed) {
     return (packed ? 0 : filters_bytes<T>(s)) + threads * Blocks<T>(s, threads).bytes;
 }
 
-// Packs the filters unless they are, and convolves.
+// Packs the filters unless they are, and convolves. Returns whether all results are finite.
 template <class T, int r>
-void run_convolution(const Tiling& s, const FilterOrder& order, const T* x, const T* w, bool packed, const T* bias,
+bool run_convolution(const Tiling& s, const FilterOrder& order, const T* x, const T* w, bool packed, const T* bias,
                      const Finish<T>& finish, T* y, const Step& step) {
     char* scratch = step.scratch;
     if (!packed) {
@@ -366,23 +255,35 @@ void run_convolution(const Tiling& s, const FilterOrder& order, const T* x, cons
         w = filters;
         scratch += filters_bytes<T>(s);
     }
-    convolve<T, r>(s, x, w, bias, finish, y, scratch, step.threads);
+    return convolve<T, r>(s, x, w, bias, finish, y, scratch, step.threads);
 }
+
+constexpr int forward_ints = 19;
 
 template <class T>
 const char* forward(const Step& step) {
     const Tiling s = Tiling::forward(step.ints);
+    const bool has_bias = step.ints[16], packed = step.ints[18];
     const Finish<T> finish{static_cast<Activation>(step.ints[17]), static_cast<T>(step.reals[0])};
-    const T* bias = step.ints[16] ? static_cast<const T*>(step.in[2]) : nullptr;
+    const T* bias = has_bias ? static_cast<const T*>(step.in[2]) : nullptr;
     const auto run = s.r == 3 ? run_convolution<T, 3> : run_convolution<T, 5>;
-    run(s, FilterOrder::forward(s), static_cast<const T*>(step.in[0]), static_cast<const T*>(step.in[1]), step.ints[18],
-        bias, finish, static_cast<T*>(step.out[0]), step);
-    return nullptr;
+    if (run(s, FilterOrder::forward(s), static_cast<const T*>(step.in[0]), static_cast<const T*>(step.in[1]), packed, bias,
+            finish, static_cast<T*>(step.out[0]), step))
+        return nullptr;
+    int64_t ints[forward_ints];
+    std::memcpy(ints, step.ints, sizeof(ints));
+    ints[18] = 0;
+    void* const in[] = {step.in[0], packed ? step.in[has_bias ? 3 : 2] : step.in[1], has_bias ? step.in[2] : nullptr};
+    return plain_kernel("conv_forward").run({ints, step.reals, in, step.out, step.scratch, step.threads});
 }
 
 template <class T>
-int64_t forward_scratch(const int64_t* ints, int threads) {
-    return convolve_scratch<T>(Tiling::forward(ints), threads, ints[18]);
+int64_t forward_scratch(const int64_t* given, int threads) {
+    int64_t ints[forward_ints];
+    std::memcpy(ints, given, sizeof(ints));
+    ints[18] = 0;
+    return most(convolve_scratch<T>(Tiling::forward(ints), threads, given[18]),
+                plain_kernel("conv_forward").scratch(ints, threads));
 }
 
 // Packs the filter once for many runs of forward. in: the filter; out: the packed one, of `packed_bytes` bytes.
@@ -405,184 +306,16 @@ const char* backward_data(const Step& step) {
     const Tiling s = Tiling::backward(step.ints);
     const Finish<T> nothing{Activation::none, T(0)};
     const auto run = s.r == 3 ? run_convolution<T, 3> : run_convolution<T, 5>;
-    run(s, FilterOrder::backward(s), static_cast<const T*>(step.in[1]), static_cast<const T*>(step.in[0]), false, nullptr,
-        nothing, static_cast<T*>(step.out[0]), step);
-    return nullptr;
+    if (run(s, FilterOrder::backward(s), static_cast<const T*>(step.in[1]), static_cast<const T*>(step.in[0]), false,
+            nullptr, nothing, static_cast<T*>(step.out[0]), step))
+        return nullptr;
+    return plain_kernel("conv_backward_data").run(step);
 }
 
 template <class T>
 int64_t data_scratch(const int64_t* ints, int threads) {
-    return convolve_scratch<T>(Tiling::backward(ints), threads, false);
-}
-
-// --- the gradient of the filter ---
-//
-// At each point, the sum over all tiles of the transformed input times the spread gradient, a matrix of (channels,
-// filters); `collect` brings the 36 back to the taps. Where these matrices are small, each thread has its own and takes
-// its share of the tiles; else the threads transform a block of tiles together and share the points.
-
-constexpr int64_t own_bytes = 1024 * 1024;          // of the matrices that a thread has for itself
-constexpr int64_t common_bytes = 12 * 1024 * 1024;  // of a block of tiles that all threads work on together
-
-template <class T>
-struct FilterBlocks {
-    bool alone;                  // each thread by itself
-    int64_t size;                // tiles of a block
-    int64_t zeros;               // bytes of a row outside the image
-    int64_t cut_row, cut_step, spread_row, spread_step, sum_step;
-    int64_t sums, tiles, total;  // bytes of the sums, of a block's transformed tiles, and of all
-
-    FilterBlocks(const Tiling& s, int threads) {
-        const int64_t bytes = sizeof(T);
-        cut_row = row_step<T>(s.Cg());
-        spread_row = row_step<T>(s.Kg());
-        sum_step = matrix_step<T>(s.Cg(), spread_row);
-        sums = aligned(points * sum_step * bytes);
-        alone = sums <= own_bytes && s.tiles >= threads;
-        const int64_t row = points * (cut_row + spread_row) * bytes;
-        size = most(least_block, (alone ? block_bytes : common_bytes) / row);
-        size = most(1, least(size, alone ? ceil_div(s.tiles, threads) : s.tiles));
-        cut_step = matrix_step<T>(size, cut_row);
-        spread_step = matrix_step<T>(size, spread_row);
-        tiles = aligned(points * (cut_step + spread_step) * bytes);
-        zeros = aligned(zeros_length(s) * bytes);
-        total = zeros + (alone ? threads : 1) * (sums + tiles);
-    }
-};
-
-// Channels [begin, end) of the sums at one point, n tiles more.
-template <class T>
-void add_products(const FilterBlocks<T>& plan, const T* cuts, const T* spreads, int64_t n, int64_t begin, int64_t end,
-                  bool fresh, T* sums) {
-    const int64_t vectors = plan.spread_row / lanes<T>, panels = ceil_div(vectors, max_panel);
-    const int64_t row_tiles = ceil_div(end - begin, outer_rows);
-    for (int64_t p = 0; p < panels; ++p) {
-        const int64_t v = vectors * p / panels, nv = vectors * (p + 1) / panels - v;
-        for (int64_t row = 0; row < row_tiles; ++row) {
-            const int64_t c = begin + (end - begin) * row / row_tiles;
-            OuterArgs<T> t;
-            t.a = cuts + c;
-            t.a_step = plan.cut_row;
-            t.b = spreads + v * lanes<T>;
-            t.b_step = plan.spread_row;
-            t.n = n;
-            t.rows = 1;
-            t.a_row = t.b_row = 0;
-            t.last = lanes<T>;
-            t.out = sums + c * plan.spread_row + v * lanes<T>;
-            t.out_step = plan.spread_row;
-            t.accumulate = !fresh;
-            t.whole = true;
-            run_outer(begin + (end - begin) * (row + 1) / row_tiles - c, nv, t);
-        }
-    }
-}
-
-// The filters' gradient of a group from `copies` of the sums, `distance` bytes apart.
-template <class T, int r>
-void collect_filters(const Tiling& s, const FilterBlocks<T>& plan, int64_t g, const char* sums, int64_t copies,
-                     int64_t distance, T* dw, int threads) {
-    const int64_t Cg = s.Cg(), Kg = s.Kg(), vectors = plan.spread_row / lanes<T>;
-    parallel_ranges(threads, vectors * Cg, 16, [&](int, int64_t begin, int64_t end) {
-        for (int64_t u = begin; u < end; ++u) {
-            const int64_t k = u / Cg * lanes<T>, c = u % Cg, n = least(lanes<T>, Kg - k);
-            Vec<T> held[r][6];
-#pragma GCC unroll 6
-            for (int j = 0; j < 6; ++j) {
-                Vec<T> d[6], e[r];
-#pragma GCC unroll 6
-                for (int i = 0; i < 6; ++i) {
-                    const char* at = sums + ((i * 6 + j) * plan.sum_step + c * plan.spread_row + k) * int64_t{sizeof(T)};
-                    d[i] = load(reinterpret_cast<const T*>(at));
-                    for (int64_t copy = 1; copy < copies; ++copy)
-                        d[i] += load(reinterpret_cast<const T*>(at + copy * distance));
-                }
-                winograd::rescale<T>(d);
-                winograd::collect<T, r>(d, e);
-#pragma GCC unroll 5
-                for (int i = 0; i < r; ++i) held[i][j] = e[i];
-            }
-            T taps[r * r][lanes<T>];
-#pragma GCC unroll 5
-            for (int i = 0; i < r; ++i) {
-                Vec<T> e[r];
-                winograd::rescale<T>(held[i]);
-                winograd::collect<T, r>(held[i], e);
-#pragma GCC unroll 5
-                for (int j = 0; j < r; ++j) store(taps[i * r + j], e[j]);
-            }
-            for (int64_t i = 0; i < n; ++i)
-                for (int t = 0; t < r * r; ++t) dw[((g * Kg + k + i) * Cg + c) * r * r + t] = taps[t][i];
-        }
-    });
-}
-
-template <class T, int r>
-void filter_gradient(const Tiling& s, const T* x, const T* dy, T* dw, char* scratch, int threads) {
-    const FilterBlocks<T> plan(s, threads);
-    const int64_t Cg = s.Cg();
-    const T* zeros = reinterpret_cast<T*>(scratch);
-    std::memset(scratch, 0, static_cast<size_t>(plan.zeros));
-    scratch += plan.zeros;
-    const auto transform = [&](int64_t g, int64_t first, int64_t begin, int64_t end, T* cuts, T* spreads) {
-        for (int64_t i = begin; i < end; ++i) {
-            cut(s, x, zeros, g, first + i, cuts + i * plan.cut_row, plan.cut_step);
-            spread<T, 7 - r>(s, dy, g, first + i, spreads + i * plan.spread_row, plan.spread_step);
-        }
-    };
-    for (int64_t g = 0; g < s.G; ++g) {
-        if (plan.alone) {
-            parallel_ranges(threads, s.tiles, 1, [&](int thread, int64_t begin, int64_t end) {
-                char* own = scratch + thread * (plan.sums + plan.tiles);
-                T* sums = reinterpret_cast<T*>(own);
-                T* cuts = reinterpret_cast<T*>(own + plan.sums);
-                T* spreads = cuts + points * plan.cut_step;
-                const int64_t blocks = ceil_div(end - begin, plan.size);
-                for (int64_t b = 0; b < blocks; ++b) {
-                    const int64_t tile = begin + (end - begin) * b / blocks;
-                    const int64_t n = begin + (end - begin) * (b + 1) / blocks - tile;
-                    transform(g, tile, 0, n, cuts, spreads);
-                    for (int64_t q = 0; q < points; ++q)
-                        add_products(plan, cuts + q * plan.cut_step, spreads + q * plan.spread_step, n, 0, Cg, b == 0,
-                                     sums + q * plan.sum_step);
-                }
-            });
-            collect_filters<T, r>(s, plan, g, scratch, threads, plan.sums + plan.tiles, dw, threads);
-            continue;
-        }
-        T* sums = reinterpret_cast<T*>(scratch);
-        T* cuts = reinterpret_cast<T*>(scratch + plan.sums);
-        T* spreads = cuts + points * plan.cut_step;
-        const int64_t blocks = ceil_div(s.tiles, plan.size), parts = ceil_div(Cg, 8 * outer_rows);
-        for (int64_t b = 0; b < blocks; ++b) {
-            const int64_t tile = s.tiles * b / blocks, n = s.tiles * (b + 1) / blocks - tile;
-            parallel_ranges(threads, n, 1, [&](int, int64_t begin, int64_t end) {
-                transform(g, tile, begin, end, cuts, spreads);
-            });
-            parallel_ranges(threads, points * parts, 1, [&](int, int64_t begin, int64_t end) {
-                for (int64_t u = begin; u < end; ++u) {
-                    const int64_t q = u / parts, part = u % parts;
-                    add_products(plan, cuts + q * plan.cut_step, spreads + q * plan.spread_step, n, Cg * part / parts,
-                                 Cg * (part + 1) / parts, b == 0, sums + q * plan.sum_step);
-                }
-            });
-        }
-        collect_filters<T, r>(s, plan, g, scratch, 1, 0, dw, threads);
-    }
-}
-
-template <class T>
-const char* backward_filter(const Step& step) {
-    const Tiling s = Tiling::forward(step.ints);
-    const auto run = s.r == 3 ? filter_gradient<T, 3> : filter_gradient<T, 5>;
-    run(s, static_cast<const T*>(step.in[0]), static_cast<const T*>(step.in[1]), static_cast<T*>(step.out[0]),
-        step.scratch, step.threads);
-    return nullptr;
-}
-
-template <class T>
-int64_t filter_scratch(const int64_t* ints, int threads) {
-    return FilterBlocks<T>(Tiling::forward(ints), threads).total;
+    return most(convolve_scratch<T>(Tiling::backward(ints), threads, false),
+                plain_kernel("conv_backward_data").scratch(ints, threads));
 }
 
 }  // namespace
@@ -593,7 +326,6 @@ const Kernel winograd_kernels[] = {
     {"winograd_forward", 4, forward<float>, forward_scratch<float>},
     {"winograd_pack", 4, pack<float>, packed_bytes<float>},
     {"winograd_backward_data", 4, backward_data<float>, data_scratch<float>},
-    {"winograd_backward_filter", 4, backward_filter<float>, filter_scratch<float>},
     {nullptr, 0, nullptr, nullptr},
 };
 

@@ -10,25 +10,21 @@ import pytest
 
 pytest.importorskip("mocha._native", reason="the native library was not built: no C++ compiler at installation")
 
+from tests.backends.native_shapes import SPOILED
+
 from mocha import _native
 from mocha.backends import NativeBackend, NumpyBackend
 from mocha.backends import native as room
 from mocha.errors import MochaError
 from mocha.graph import Graph, Section, build_program
 from mocha.ops import (
-    AddBias,
-    Chain,
     Convolution,
     InnerProduct,
-    LeakyReLU,
     MaxPooling,
-    MeanPooling,
-    Op,
     ReLU,
     Spec,
 )
-from mocha.testing import CASES, FAMILIES, Case, check_agreement
-from mocha.testing.case import spoiled
+from mocha.testing import CASES, FAMILIES, check_agreement
 
 SETS = _native.instruction_sets()
 NAN, INF = math.nan, math.inf
@@ -82,28 +78,6 @@ def test_the_environment_chooses(isa):
 # -- what the kernels cover
 
 
-class _Executor:
-    """Stands in the place of the library's: notes which kernels are called for, and which steps are done outside."""
-
-    def __init__(self, isa):
-        self.steps = []
-
-    def __len__(self):
-        return len(self.steps)
-
-    def add(self, kernel, *_):
-        self.steps.append(kernel)
-        return True
-
-    def add_outside(self):
-        self.steps.append(None)
-
-
-class _Library:
-    Executor = _Executor
-    instruction_sets = staticmethod(_native.instruction_sets)
-
-
 WITHOUT_KERNEL = {
     *(f"Convolution: {about}" for about in ("1-D", "1-D, stride, pad, dilation", "1-D depthwise")),
     *(f"Convolution: {about}" for about in ("3-D", "3-D, all at once")),
@@ -121,13 +95,8 @@ def outside(case):
     setting = _setting(case, case.arrays(0, "float32"), True, 0, backend)
     for key, array in setting.stored.items():
         backend.store.allocate(key, array)
-    backend.library = _Library()
-    executable = backend.compile(setting.program)
-    return [
-        node
-        for node, step in zip(executable._nodes, executable._executor.steps, strict=True)
-        if step is None and node.layer == "op"
-    ]
+    steps = backend.compile(setting.program).steps
+    return [node for node, kernel in steps if kernel is None and node.layer == "op"]
 
 
 def test_kernels_do_the_catalogue_but_for_what_is_known():
@@ -135,51 +104,6 @@ def test_kernels_do_the_catalogue_but_for_what_is_known():
 
 
 # -- NaN and infinity
-
-_IMAGE, _FILTER = (2, 5, 6, 5), (19, 5, 3, 3)
-_PADDED = Convolution(pad=(1, 1))
-
-
-def _fused(product: Op, activation: Op, case: tuple) -> Case:
-    return Case(f"with {activation}", Chain((product, AddBias(), activation), (2, 2, 1)), case, checked=())
-
-
-SPOILED = [
-    *(
-        Case(f"{value} in the {what}", op, (spoiled(x, value, 7, 61), spoiled(w, value, *places)), checked=())
-        for value in (NAN, INF, -INF)
-        for op, x, w in (
-            (_PADDED, _IMAGE, _FILTER),
-            (Convolution(stride=(2, 2)), _IMAGE, _FILTER),
-            (Convolution(), (2, 5, 4, 4), (33, 5, 1, 1)),
-            (InnerProduct(), (7, 37), (19, 37)),
-        )
-        for what, places in (("input", ()), ("input and filter", (3, 50)))
-    ),
-    *(
-        _fused(product, activation, (spoiled(x, value, 7, 61), w, (19,)))
-        for value in (NAN, INF, -INF)
-        for product, x, w in ((_PADDED, _IMAGE, _FILTER), (InnerProduct(), (7, 37), (19, 37)))
-        for activation in (ReLU(), ReLU(0.25), LeakyReLU(0.1))
-    ),
-    *(
-        Case(f"{value}, {channels} channels", op, (spoiled((1, channels, 5, 6), value, 0, 8, 31),), checked=())
-        for value in (NAN, INF, -INF)
-        for channels in (2, 19)
-        for op in (
-            MaxPooling((2, 2), (2, 2)),
-            MaxPooling((3, 3), (2, 2), (1, 1)),
-            MaxPooling((3, 2), (1, 1)),
-            MeanPooling((2, 2), (2, 2)),
-            MeanPooling((3, 3), (2, 2), (1, 1)),
-        )
-    ),
-    *(
-        Case(f"{value}", op, (spoiled((37,), value, 0, 15, 36),), checked=())
-        for value in (NAN, INF, -INF)
-        for op in (ReLU(), ReLU(-1.0), LeakyReLU())
-    ),
-]
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

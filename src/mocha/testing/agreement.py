@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
 
 from mocha.backends import AbstractBackend, NumpyBackend
 from mocha.graph import Graph, Program, Section, Value, build_program, derive_gradients
-from mocha.ops import Array, Multiply, ReduceSum, Scale, Spec
+from mocha.ops import Array, Chain, Multiply, Op, ReduceSum, Scale, Spec
 from mocha.testing.case import Case, is_number
 from mocha.testing.promises import output_gradients
 
@@ -88,7 +89,7 @@ def _setting(case: Case, arrays: tuple[Array, ...], reuse: bool, seed: int, back
         computed = reuse and name in feeds and array.dtype.kind == "f"
         values.append(g(Scale(1.0), sources[name]) if computed else sources[name])
     with g.within("op", Section.UPDATE if updated else Section.FORWARD):
-        outputs = g.apply(op, *values)
+        outputs = _applied(g, op, values)
     in_store = {out for out, _ in op.updates}
     g.blobs.update({f"output {k}": value for k, value in enumerate(outputs) if k not in in_store})
     gradients = _objective(case, g, outputs, sources, feeds, seed)
@@ -97,11 +98,41 @@ def _setting(case: Case, arrays: tuple[Array, ...], reuse: bool, seed: int, back
     return _Setting(program, feeds, stored, scalars)
 
 
+def _applied(g: Graph, op: Op, values: list[Value]) -> tuple[Value, ...]:
+    """The op in the graph; a chain step by step, as layers write it: it has gradients then, and is joined again."""
+    outputs: tuple[Value, ...] = ()
+    for step, own in _steps(op, len(values)):
+        outputs = g.apply(step, *outputs[: bool(own.start)], *values[own])
+    return outputs
+
+
+def _steps(op: Op, inputs: int) -> Iterator[tuple[Op, slice]]:
+    """The op with its inputs; or the steps of a chain, each with its own inputs, without what is handed on."""
+    if not isinstance(op, Chain) or op.updates:
+        yield op, slice(inputs)
+        return
+    start = 0
+    for step, count in zip(op.steps, op.counts, strict=True):
+        stop = start + count - bool(start)
+        yield step, slice(start, stop)
+        start = stop
+
+
+def _differentiable(op: Op, inputs: int) -> set[int]:
+    """The inputs that have gradients."""
+    able = set()
+    for step, own in _steps(op, inputs):
+        handed_on = bool(own.start)
+        count = len(range(inputs)[own]) + handed_on
+        able |= {(own.start or 0) + i - handed_on for i in step.differentiable(count) if i >= handed_on}
+    return able
+
+
 def _objective(
     case: Case, g: Graph, outputs: tuple[Value, ...], sources: dict[str, Value], feeds: dict[str, Array], seed: int
 ) -> dict[str, Value]:
     """Add the objective and its gradients to the graph: name of an input -> its gradient."""
-    can = case.op.differentiable(len(sources))
+    can = _differentiable(case.op, len(sources))
     if not can:
         return {}
     objective = {}

@@ -19,7 +19,7 @@ class Prepared:
 
     Attributes:
         packing: the kernel that packs the input; with the attributes below, its scratch size is that of the packed one.
-        kernel: the kernel that then runs, on otherwise the same arrays.
+        kernel: the kernel that then runs, on otherwise the same arrays, and on the input as it was behind them all.
         ints: the attributes of both.
     """
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -28,8 +28,19 @@ Place = tuple[int, int, int]
 _DONE, _OUTSIDE, _FAILED = range(3)
 
 
+class Step(NamedTuple):
+    """What is done for a node, or for a part of it: a kernel, or the reference where that is None."""
+
+    node: Node
+    kernel: str | None
+
+
 class NativeExecutable(Executable):
-    """Runs a program in one call a section, without Python inside, as far as there are kernels for its ops."""
+    """Runs a program in one call a section, without Python inside, as far as there are kernels for its ops.
+
+    Attributes:
+        steps: what is done, section by section; last, what prepares constants before the first run.
+    """
 
     def __init__(self, program: Program, backend: NativeBackend) -> None:
         super().__init__(program)
@@ -42,7 +53,7 @@ class NativeExecutable(Executable):
         self._stored = {v: self._store.arrays[v.name] for v in program.stored}
         self._done: set[Section] = set()
         self._before = {section: _sections_read(program, section) for section in Section}
-        self._nodes: list[Node] = []
+        self.steps: list[Step] = []
         self._ranges: dict[Section, tuple[int, int]] = {}
         self._executor = backend.library.Executor(backend.instruction_set)
         # In testing, parameters are constant between trainings: what is derived from them alone is computed once.
@@ -58,7 +69,7 @@ class NativeExecutable(Executable):
             self._executor.add(
                 call.kernel, _element_bytes(call), list(call.ints), [], [self._place(v) for v in call.inputs], [packed]
             )
-            self._nodes.append(node)
+            self.steps.append(Step(node, call.kernel))
         self._preparation = begin, len(self._executor)
 
     # -- compiling
@@ -71,7 +82,7 @@ class NativeExecutable(Executable):
                 self._add_calls(pending)
                 pending = []
                 self._executor.add_outside()
-                self._nodes.append(node)
+                self.steps.append(Step(node, None))
             else:
                 pending += [(call, node) for call in calls]
         self._add_calls(pending)
@@ -86,11 +97,12 @@ class NativeExecutable(Executable):
             constant = self.program.phase is Phase.TEST and call.prepared and call.inputs[1].kind is Kind.PARAMETER
             if constant:
                 assert call.prepared is not None
+                places[0] += [places[0][1]]
                 places[0][1] = self._pack_once(call, call.prepared, node)
                 call = dataclasses.replace(call, kernel=call.prepared.kernel, ints=call.prepared.ints)
             if not self._executor.add(call.kernel, _element_bytes(call), list(call.ints), list(call.reals), *places):
                 raise MochaError(f"layer {node.layer!r}: the native library has no kernel {call.kernel!r}.")
-            self._nodes.append(node)
+            self.steps.append(Step(node, call.kernel))
 
     def _pack_once(self, call: Call, prepared: Prepared, node: Node) -> Place:
         """Memory for the packed weights of a call, filled before the first run and after each training."""
@@ -142,7 +154,7 @@ class NativeExecutable(Executable):
             kind, step, message = self._executor.run(begin, end, threads)
             if kind == _DONE:
                 return
-            node = self._nodes[step]
+            node = self.steps[step].node
             # a node without a kernel runs through the reference; so does one whose data were refused, to say why
             self._interpret(node)
             if kind == _FAILED:
@@ -216,14 +228,14 @@ class NativeExecutable(Executable):
             begin, end = self._ranges[section]
             while begin < end:
                 (kind, step, message), seconds = self._executor.run_timed(begin, end, self._backend.threads)
-                times += [(self._nodes[begin + i], second) for i, second in enumerate(seconds)]
+                times += [(self.steps[begin + i].node, second) for i, second in enumerate(seconds)]
                 if kind == _DONE:
                     break
                 start = time.perf_counter()
-                self._interpret(self._nodes[step])
-                times.append((self._nodes[step], time.perf_counter() - start))
+                self._interpret(self.steps[step].node)
+                times.append((self.steps[step].node, time.perf_counter() - start))
                 if kind == _FAILED:
-                    raise MochaError(f"layer {self._nodes[step].layer!r}: {message}.")
+                    raise MochaError(f"layer {self.steps[step].node.layer!r}: {message}.")
                 begin = step + 1
         return times
 
