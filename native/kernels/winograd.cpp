@@ -86,9 +86,7 @@ void pack_filters(const Tiling& s, const FilterOrder& order, const T* w, T* pack
     parallel_ranges(threads, s.G * panels.vectors * Cg, 16, [&](int, int64_t begin, int64_t end) {
         for (int64_t u = begin; u < end; ++u) {
             const int64_t g = u / Cg / panels.vectors, vector = u / Cg % panels.vectors, c = u % Cg;
-            const int64_t k = vector * lanes<T>, n = least(lanes<T>, Kg - k);
-            int64_t p = vector * panels.count / panels.vectors;
-            while (panels.first(p + 1) <= vector) ++p;
+            const int64_t k = vector * lanes<T>, n = least(lanes<T>, Kg - k), p = panels.holding(k);
             const T* from = w + g * Kg * Cg * r * r + k * order.result + c * order.channel + order.first_tap;
             T taps[r * r][lanes<T>] = {};
             for (int64_t i = 0; i < n; ++i)

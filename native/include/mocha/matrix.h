@@ -45,6 +45,8 @@ struct Panels {
     int64_t width(int64_t p) const { return first(p + 1) - first(p); }      // its number of vectors
     int64_t begin(int64_t p) const { return first(p) * lanes<T>; }          // its first column
     int64_t end(int64_t p) const { return least(first(p + 1) * lanes<T>, columns); }
+    // the panel that holds a column
+    int64_t holding(int64_t column) const { return ((column / lanes<T> + 1) * count - 1) / vectors; }
     // elements of a packed operand with `depth` rows, and where panel p starts in it
     int64_t packed(int64_t depth) const { return vectors * lanes<T> * depth; }
     int64_t at(int64_t p, int64_t depth) const { return first(p) * lanes<T> * depth; }
