@@ -112,6 +112,19 @@ CONVOLUTIONS = {
         for k in (1, 4, 33)
     ],
     "depthwise": [conv(n=2, c=c, k=c * m, groups=c, pad=(1, 1)) for c in (*AROUND_VECTORS[:-6], 70) for m in (1, 2)],
+    "depthwise, moves": [
+        conv(n=2, c=c, k=c, groups=c, size=(9, 11), kernel=kernel, stride=stride, pad=pad, dilation=dilation)
+        for c in (3, 18)
+        for kernel in ((3, 3), (2, 5))
+        for stride in ((1, 1), (2, 3), (6, 4))
+        for pad, dilation in (((0, 0), (1, 1)), ((1, 2), (2, 1)), ((4, 7), (1, 2)))
+    ],
+    "depthwise, hardly an image": [
+        conv(n=n, c=20, k=20, groups=20, size=size, kernel=(3, 3), pad=(3, 3), stride=stride, activation=ReLU())
+        for n in (1, 3)
+        for size in ((1, 1), (1, 4), (2, 1))
+        for stride in ((1, 1), (3, 2))
+    ],
     "one wide kernel": [conv(c=2, size=(3, 40), kernel=(1, 37)), conv(c=3, size=(40, 2), kernel=(39, 1), pad=(2, 0))],
 }
 

@@ -1,4 +1,4 @@
-"""Convolution as calls of kernels: by plain sums, or by Winograd's products where these are fewer."""
+"""Convolution as calls of kernels: by plain sums, by Winograd's products where these are fewer, or depthwise."""
 
 from __future__ import annotations
 
@@ -32,6 +32,12 @@ def _backward(geometry: Geometry) -> Geometry:
     """The input's gradient as a convolution of the output's gradient, as far as the sizes go."""
     n, c, h, w, k, *rest, ho, wo = geometry
     return (n, k, ho, wo, c, *rest, h, w)
+
+
+def _is_depthwise(geometry: Geometry) -> bool:
+    """Whether each channel has one filter, which sees nothing else."""
+    _, c, _, _, k, *_, groups, _, _ = geometry
+    return c == k == groups > 1
 
 
 def _has_tiles(geometry: Geometry, dtype: np.dtype) -> bool:
@@ -74,11 +80,13 @@ def convolution(op: Op, node: Node, layouts: Layouts) -> list[Call] | None:
     geometry = _geometry(product, x, w, node.outputs[0].spec)
     if geometry is None:
         return None
+    plain, packed = ((*geometry, int(has_bias), kind, is_packed) for is_packed in (0, 1))
+    if _is_depthwise(geometry):
+        return [Call("depthwise_forward", node.inputs, node.outputs, plain, (parameter,))]
     way, prepared = "conv", "conv"
     if _has_tiles(geometry, x.dtype):
         way = "winograd" if _fewer_products(geometry, geometry, _PACK) else "conv"
         prepared = "winograd" if _fewer_products(geometry, geometry, _READ) else "conv"
-    plain, packed = ((*geometry, int(has_bias), kind, is_packed) for is_packed in (0, 1))
     instead = Prepared(f"{prepared}_pack", f"{prepared}_forward", packed)
     return [Call(f"{way}_forward", node.inputs, node.outputs, plain, (parameter,), instead)]
 
@@ -93,13 +101,14 @@ def convolution_back(op: Op, node: Node, layouts: Layouts) -> list[Call] | None:
         return None
     x, w, dy = node.inputs
     dx, dw = wanted_gradients(gradient, node)
-    tiled = _has_tiles(geometry, x.dtype)
+    plain = "depthwise" if _is_depthwise(geometry) else "conv"
+    tiled = plain == "conv" and _has_tiles(geometry, x.dtype)
     calls = []
     if dx is not None:
-        way = "winograd" if tiled and _fewer_products(_backward(geometry), geometry, _PACK) else "conv"
+        way = "winograd" if tiled and _fewer_products(_backward(geometry), geometry, _PACK) else plain
         calls.append(Call(f"{way}_backward_data", (w, dy), (dx,), geometry))
     if dw is not None:
-        way = "winograd" if tiled and _fewer_products(geometry, geometry, _PACK) else "conv"
+        way = "winograd" if tiled and _fewer_products(geometry, geometry, _PACK) else plain
         calls.append(Call(f"{way}_backward_filter", (x, dy), (dw,), geometry))
     return calls
 
