@@ -42,7 +42,7 @@ def describe(threads: int) -> dict[str, object]:
         "threads": threads,
         "avx2": "avx2" in flags,
         "avx512": "avx512f" in flags,
-        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "system": f"{platform.system()} {platform.machine()}",
         "load": [round(load, 2) for load in os.getloadavg()],
         "versions": versions,
     }

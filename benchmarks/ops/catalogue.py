@@ -61,6 +61,8 @@ def _convolutions() -> Iterator[Case]:
         ("AlexNet conv3", 32, 256, 13, 384, 3, 1, 1, 1, True),
         ("VGG conv3_2", 8, 256, 56, 256, 3, 1, 1, 1, True),
         ("ResNet 1x1", 16, 256, 56, 64, 1, 1, 0, 1, True),
+        ("depthwise", 16, 128, 56, 128, 3, 1, 1, 128, True),
+        ("depthwise", 16, 128, 56, 128, 3, 2, 1, 128, True),
     ):
         out = (size + 2 * pad - kernel) // stride + 1
         x, w, dy = (n, c, size, size), (k, c // groups, kernel, kernel), (n, k, out, out)
@@ -68,7 +70,8 @@ def _convolutions() -> Iterator[Case]:
         title = f"{name} {n}x{c}x{size}x{size}, {k}@{kernel}x{kernel}"
         title += f" s{stride}" * (stride > 1) + f" p{pad}" * (pad > 0) + f" g{groups}" * (groups > 1)
         settings = {"stride": stride, "pad": pad, "groups": groups}
-        yield from _parts(title, op, "convolution", settings, _normal(x=x, w=w, dy=dy), "flop", inner, weights=True)
+        counted = "byte" if groups == c else "flop"
+        yield from _parts(title, op, "convolution", settings, _normal(x=x, w=w, dy=dy), counted, inner, weights=True)
 
 
 def _products() -> Iterator[Case]:

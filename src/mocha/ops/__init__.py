@@ -1,5 +1,6 @@
 """The op catalogue, one family a file. The reference definitions: every backend agrees with them."""
 
+from mocha.ops.adaptive import AdadeltaStep, AdagradStep, AdamStep, RmsPropStep
 from mocha.ops.base import Array, Op, Shape, Spec
 from mocha.ops.batch_norm import BatchNormTest, BatchNormTrain, MovingAverage, ScaleChannels
 from mocha.ops.compound import Chain, Gradient
@@ -41,4 +42,5 @@ __all__ = [
     "Accuracy", "SoftmaxLoss", "SquareLoss",
     "Concat", "Fill", "Identity", "Reorder", "Reshape", "Slice", "Dropout",
     "ClipByNorm", "GlobalNorm", "L1Decay", "L2Decay", "L2NormConstraint", "NesterovStep", "SgdStep",
+    "AdadeltaStep", "AdagradStep", "AdamStep", "RmsPropStep",
 ]  # fmt: skip

@@ -1,5 +1,6 @@
 """Solvers: the loop, the methods, the policies, and the protocol of a break."""
 
+from mocha.solvers.adaptive import Adadelta, Adagrad, Adam, AdamW, RMSProp
 from mocha.solvers.breaks import CoffeeBreak, Lounge, ScheduledBreak
 from mocha.solvers.methods import SGD, Nesterov, SolverMethod
 from mocha.solvers.parameters import make_solver_parameters
@@ -8,6 +9,7 @@ from mocha.solvers.solver import Solver
 from mocha.solvers.state import SolverState
 
 __all__ = [
-    "CoffeeBreak", "LRPolicy", "Lounge", "MomPolicy", "Nesterov", "Policy", "SGD", "ScheduledBreak", "Solver",
+    "Adadelta", "Adagrad", "Adam", "AdamW", "CoffeeBreak", "LRPolicy", "Lounge", "MomPolicy", "Nesterov", "Policy",
+    "RMSProp", "SGD", "ScheduledBreak", "Solver",
     "SolverMethod", "SolverState", "make_solver_parameters",
 ]  # fmt: skip

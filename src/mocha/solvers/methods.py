@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from mocha.graph import Graph, Value
 from mocha.ops import NesterovStep, SgdStep
+from mocha.parameters import ParameterSpec
 from mocha.solvers.policies import Fixed, Policy
 
 Parameters = dict[str, Any]
@@ -29,12 +30,30 @@ class SolverMethod(ABC):
     def defaults(self) -> Parameters:
         """The method's own solver parameters with their defaults, which are all that it understands."""
 
+    def check(self, params: Parameters) -> None:
+        """Look at the method's own parameters, raise a `ConfigError` for one that cannot be.
+
+        Types and signs were looked at before. The base has no more to say.
+        """
+
     @abstractmethod
     def scalars(self, params: Parameters, iteration: int) -> Mapping[str, float]:
         """The scalars of an iteration, by slot of the parameter block."""
 
+    def regularised(self, g: Graph, grad: Value, parameter: Value, about: ParameterSpec, params: Parameters) -> Value:
+        """Write what the parameter's regularizer adds to its gradient into the graph."""
+        return about.regularizer.lower(g, grad, parameter, float(params["regu_coef"]))
+
     @abstractmethod
-    def step(self, g: Graph, grad: Value, parameter: Value, states: Mapping[str, Value], rate: float) -> None:
+    def step(
+        self,
+        g: Graph,
+        grad: Value,
+        parameter: Value,
+        states: Mapping[str, Value],
+        about: ParameterSpec,
+        params: Parameters,
+    ) -> None:
         """Write the update of one parameter into the graph.
 
         Args:
@@ -42,11 +61,22 @@ class SolverMethod(ABC):
             grad: the gradient, clipped and regularised.
             parameter: the parameter.
             states: the parameter's states, by slot.
-            rate: the parameter's own multiple of the learning rate.
+            about: what the layer says of the parameter; `about.rate` is its own multiple of the learning rate.
+            params: the solver's parameters.
         """
 
 
-class SGD(SolverMethod):
+class _Momentum(SolverMethod):
+    """What the methods with a velocity share."""
+
+    slots = ("velocity",)
+
+    def defaults(self) -> Parameters:
+        """Learning rate and momentum."""
+        return {"lr_policy": Fixed(0.01), "mom_policy": Fixed(0.0)}
+
+
+class SGD(_Momentum):
     """Stochastic gradient descent with momentum: v = momentum v - rate g; w = w + v.
 
     As in Mocha, the momentum at iteration t is what the policy gives for t - 1.
@@ -54,23 +84,25 @@ class SGD(SolverMethod):
     Solver parameters: `lr_policy`, default LRPolicy.Fixed(0.01); `mom_policy`, default MomPolicy.Fixed(0).
     """
 
-    slots = ("velocity",)
-
-    def defaults(self) -> Parameters:
-        """Learning rate and momentum."""
-        return {"lr_policy": Fixed(0.01), "mom_policy": Fixed(0.0)}
-
     def scalars(self, params: Parameters, iteration: int) -> Mapping[str, float]:
         """`learning_rate` and `momentum`."""
         rate, momentum = _policies(params)
         return {"learning_rate": rate.value(iteration), "momentum": momentum.value(iteration - 1)}
 
-    def step(self, g: Graph, grad: Value, parameter: Value, states: Mapping[str, Value], rate: float) -> None:
+    def step(
+        self,
+        g: Graph,
+        grad: Value,
+        parameter: Value,
+        states: Mapping[str, Value],
+        about: ParameterSpec,
+        params: Parameters,
+    ) -> None:
         """One op."""
-        g(SgdStep(rate), grad, parameter, states["velocity"], g.scalar("learning_rate"), g.scalar("momentum"))
+        g(SgdStep(about.rate), grad, parameter, states["velocity"], g.scalar("learning_rate"), g.scalar("momentum"))
 
 
-class Nesterov(SolverMethod):
+class Nesterov(_Momentum):
     """Nesterov's accelerated gradient: w' = w - m1 v + (1 + m2) v', v' = m1 v - rate g.
 
     m1 is the momentum of the iteration before, m2 of this one. (Bengio, Boulanger-Lewandowski and Pascanu, "Advances
@@ -78,12 +110,6 @@ class Nesterov(SolverMethod):
 
     Solver parameters: `lr_policy`, default LRPolicy.Fixed(0.01); `mom_policy`, default MomPolicy.Fixed(0).
     """
-
-    slots = ("velocity",)
-
-    def defaults(self) -> Parameters:
-        """Learning rate and momentum."""
-        return {"lr_policy": Fixed(0.01), "mom_policy": Fixed(0.0)}
 
     def scalars(self, params: Parameters, iteration: int) -> Mapping[str, float]:
         """`learning_rate`, `last_momentum` and `momentum`."""
@@ -94,10 +120,18 @@ class Nesterov(SolverMethod):
             "momentum": momentum.value(iteration),
         }
 
-    def step(self, g: Graph, grad: Value, parameter: Value, states: Mapping[str, Value], rate: float) -> None:
+    def step(
+        self,
+        g: Graph,
+        grad: Value,
+        parameter: Value,
+        states: Mapping[str, Value],
+        about: ParameterSpec,
+        params: Parameters,
+    ) -> None:
         """One op."""
         rates = (g.scalar(name) for name in ("learning_rate", "last_momentum", "momentum"))
-        g(NesterovStep(rate), grad, parameter, states["velocity"], *rates)
+        g(NesterovStep(about.rate), grad, parameter, states["velocity"], *rates)
 
 
 def _policies(params: Parameters) -> tuple[Policy, Policy]:

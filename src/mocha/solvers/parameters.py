@@ -54,3 +54,4 @@ def check_parameters(method: SolverMethod, params: Parameters) -> None:
             raise ConfigError(f"{method.name}: {name} is {value!r}; expected a policy such as LRPolicy.Fixed(0.01).")
         if isinstance(default, float) and not (isinstance(value, (int, float)) and value >= 0):
             raise ConfigError(f"{method.name}: {name} is {value!r}; expected a number >= 0.")
+    method.check(params)

@@ -77,7 +77,7 @@ def _update(
     w = graph.parameter(parameter.key, about.spec)
     if norm is not None:
         grad = graph(ClipByNorm(float(params["clip_gradients"])), grad, norm)
-    grad = about.regularizer.lower(graph, grad, w, float(params["regu_coef"]))
+    grad = method.regularised(graph, grad, w, about, params)
     states = {slot: graph.state(f"{prefix}{slot}/{parameter.key}", about.spec) for slot in method.slots}
-    method.step(graph, grad, w, states, about.rate)
+    method.step(graph, grad, w, states, about, params)
     about.constraint.lower(graph, w)

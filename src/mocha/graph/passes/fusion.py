@@ -12,11 +12,12 @@ from collections.abc import Collection, Sequence
 
 from mocha import ops
 from mocha.graph.graph import Node, Value, users
+from mocha.ops.adaptive import AdaptiveStep
 
 _PRODUCTS = (ops.Convolution, ops.InnerProduct)
 _AFTER_PRODUCT = (ops.AddBias, ops.ReLU, ops.LeakyReLU, ops.Sigmoid, ops.Tanh, ops.Exp)
 _ON_GRADIENT = (ops.ClipByNorm, ops.L2Decay, ops.L1Decay)
-_STEPS = (ops.SgdStep, ops.NesterovStep)
+_STEPS = (ops.SgdStep, ops.NesterovStep, AdaptiveStep)
 
 
 def fuse_chains(nodes: Sequence[Node], kept: Collection[Value]) -> list[Node]:

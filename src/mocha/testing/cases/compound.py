@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mocha.ops import (
+    AdamStep,
     AddBias,
     Chain,
     ClipByNorm,
@@ -19,7 +20,7 @@ from mocha.ops import (
     Sigmoid,
     Tanh,
 )
-from mocha.testing.case import Case, number
+from mocha.testing.case import Case, between, number
 
 _ACTIVATIONS: list[Op] = [ReLU(), ReLU(0.25), LeakyReLU(0.1), Sigmoid(), Tanh(), Exp()]
 _SAME = Convolution(pad=(1, 1))
@@ -42,6 +43,11 @@ CASES: list[Case] = [
         "all",
         Chain((ClipByNorm(1.0), L1Decay(0.1), L2Decay(0.2), NesterovStep(2.0)), (2, 2, 2, 6)),
         (_W, number(3.0), _W, _W, _W, _W, _RATE, _MOMENTUM, number(0.95)),
+    ),
+    Case(
+        "adaptive",
+        Chain((ClipByNorm(1.0), L2Decay(0.2), AdamStep(2.0)), (2, 2, 6)),
+        (_W, number(3.0), _W, _W, _W, between(0.0, 2.0, *_W), _RATE, number(0.5)),
     ),
 ]
 """The cases."""

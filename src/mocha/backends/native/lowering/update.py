@@ -8,6 +8,9 @@ from collections.abc import Sequence
 from mocha.backends.native.calls import Call, Layouts, Lowering
 from mocha.graph import Node, Value
 from mocha.ops import (
+    AdadeltaStep,
+    AdagradStep,
+    AdamStep,
     Chain,
     ClipByNorm,
     GlobalNorm,
@@ -16,11 +19,29 @@ from mocha.ops import (
     L2NormConstraint,
     NesterovStep,
     Op,
+    RmsPropStep,
     SgdStep,
 )
 
-_MERGED = ("sgd_update", "nesterov_update")
-"""Kernels that write stored arrays only, in place: calls of them have nothing to do with each other."""
+_STATES = {"sgd_update": 1, "nesterov_update": 1, "adam_update": 2, "root_update": 1, "adadelta_update": 2}
+"""Kernel of a step -> how many states it keeps of a parameter. These kernels write stored arrays only, in place: calls
+of them have nothing to do with each other."""
+
+
+def _kernel(step: Op) -> tuple[str, tuple[float, ...]] | None:
+    """The kernel of a solver's step, and its own numbers."""
+    match step:
+        case SgdStep():
+            return "sgd_update", ()
+        case NesterovStep():
+            return "nesterov_update", ()
+        case AdamStep(_, beta1, beta2, epsilon, decay):
+            return "adam_update", (beta1, 1 - beta1, beta2, 1 - beta2, epsilon, decay)
+        case AdagradStep(_, epsilon) | RmsPropStep(_, _, epsilon):
+            return "root_update", (*step.shares, epsilon)
+        case AdadeltaStep(_, rho, epsilon):
+            return "adadelta_update", (rho, 1 - rho, epsilon)
+    return None
 
 
 @dataclasses.dataclass
@@ -88,29 +109,31 @@ def _on_gradient(op: Op, node: Node, layouts: Layouts) -> list[Call] | None:
 
 
 def chain(op: Op, node: Node, layouts: Layouts) -> list[Call] | None:
-    """A step with what comes before it, or alone: one pass over gradient, parameter and velocity."""
+    """A step with what comes before it, or alone: one pass over gradient, parameter and states."""
     steps = op.steps if isinstance(op, Chain) else (op,)
     before, step = steps[:-1], steps[-1]
-    if not isinstance(step, (SgdStep, NesterovStep)):
+    found = _kernel(step)
+    if found is None:
         return None
+    kernel, own = found
     gradient = node.inputs[0]
     given = node.inputs[1 : 1 + len(before)]
-    parameter, velocity, *rates = node.inputs[1 + len(before) :]
+    parameter, *others = node.inputs[1 + len(before) :]
+    states, rates = others[: _STATES[kernel]], others[_STATES[kernel] :]
     treatment = _treated(list(zip(before, given, strict=True)))
     if treatment is None:
         return None
-    treatment.rate = step.local_rate
+    treatment.rate = getattr(step, "local_rate")  # noqa: B009  each of these steps has one
     inputs = (
         gradient,
         parameter,
-        velocity,
+        *states,
         treatment.l2_of or parameter,
         treatment.l1_of or parameter,
         treatment.norm or rates[0],
         *rates,
     )
-    kernel = "sgd_update" if isinstance(step, SgdStep) else "nesterov_update"
-    return [Call(kernel, inputs, node.outputs, (1, gradient.spec.size), treatment.reals)]
+    return [Call(kernel, inputs, node.outputs, (1, gradient.spec.size), (*treatment.reals, *own))]
 
 
 def merge_updates(calls: Sequence[Call]) -> list[Call]:
@@ -133,13 +156,13 @@ def merge_updates(calls: Sequence[Call]) -> list[Call]:
                 (last.ints[0] + call.ints[0], *last.ints[1:], *call.ints[1:]),
                 (*last.reals, *call.reals),
             )
-        if call.kernel in _MERGED:
-            written.update(call.inputs[1:3])
+        if call.kernel in _STATES:
+            written.update(call.inputs[1 : 2 + _STATES[call.kernel]])
     return merged
 
 
 def _alike(a: Call, b: Call) -> bool:
-    return a.kernel in _MERGED and a.kernel == b.kernel and a.inputs[0].dtype == b.inputs[0].dtype
+    return a.kernel in _STATES and a.kernel == b.kernel and a.inputs[0].dtype == b.inputs[0].dtype
 
 
 def _global_norm(op: Op, node: Node, layouts: Layouts) -> list[Call] | None:
@@ -163,6 +186,10 @@ FORWARD: dict[type[Op], Lowering] = {
     L1Decay: _on_gradient,
     SgdStep: chain,
     NesterovStep: chain,
+    AdamStep: chain,
+    AdagradStep: chain,
+    RmsPropStep: chain,
+    AdadeltaStep: chain,
     GlobalNorm: _global_norm,
     L2NormConstraint: _constraint,
 }
