@@ -73,7 +73,6 @@ struct Quad {
 
 MOCHA_INLINE void turn_square(const float* x, int64_t x_pitch, float* y, int64_t y_pitch) {
     using V = Quad<float>::type;
-    typedef int32_t I __attribute__((vector_size(16)));
     const V a = *reinterpret_cast<const V*>(x), b = *reinterpret_cast<const V*>(x + x_pitch);
     const V c = *reinterpret_cast<const V*>(x + 2 * x_pitch), d = *reinterpret_cast<const V*>(x + 3 * x_pitch);
 #if defined(__clang__)
@@ -84,6 +83,7 @@ MOCHA_INLINE void turn_square(const float* x, int64_t x_pitch, float* y, int64_t
     *reinterpret_cast<V*>(y + 2 * y_pitch) = __builtin_shufflevector(ab_high, cd_high, 0, 1, 4, 5);
     *reinterpret_cast<V*>(y + 3 * y_pitch) = __builtin_shufflevector(ab_high, cd_high, 2, 3, 6, 7);
 #else
+    typedef int32_t I __attribute__((vector_size(16)));
     const I low = {0, 4, 1, 5}, high = {2, 6, 3, 7}, first = {0, 1, 4, 5}, second = {2, 3, 6, 7};
     const V ab_low = __builtin_shuffle(a, b, low), ab_high = __builtin_shuffle(a, b, high);
     const V cd_low = __builtin_shuffle(c, d, low), cd_high = __builtin_shuffle(c, d, high);

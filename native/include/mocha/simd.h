@@ -30,13 +30,18 @@ namespace mocha::MOCHA_ISA {
 
 template <class T>
 struct VectorOf {
-    typedef T aligned __attribute__((vector_size(MOCHA_VECTOR_BYTES)));
-    typedef T type __attribute__((vector_size(MOCHA_VECTOR_BYTES), aligned(sizeof(T)), may_alias));
+    typedef T type __attribute__((vector_size(MOCHA_VECTOR_BYTES)));
+    typedef T anywhere __attribute__((vector_size(MOCHA_VECTOR_BYTES), aligned(sizeof(T)), may_alias));
 };
 
-// A vector of T; loads and stores may be at any address that suits a T.
+// A vector of T.
 template <class T>
 using Vec = typename VectorOf<T>::type;
+
+// A vector of T at any address that suits a T: for loads and stores only. Clang forgets that it is not aligned where
+// it is a variable that is passed by reference.
+template <class T>
+using VecAnywhere = typename VectorOf<T>::anywhere;
 
 // Elements of T in a vector.
 template <class T>
@@ -44,12 +49,12 @@ constexpr int64_t lanes = MOCHA_VECTOR_BYTES / static_cast<int64_t>(sizeof(T));
 
 template <class T>
 MOCHA_INLINE Vec<T> load(const T* p) {
-    return *reinterpret_cast<const Vec<T>*>(p);
+    return *reinterpret_cast<const VecAnywhere<T>*>(p);
 }
 
 template <class T>
 MOCHA_INLINE void store(T* p, Vec<T> v) {
-    *reinterpret_cast<Vec<T>*>(p) = v;
+    *reinterpret_cast<VecAnywhere<T>*>(p) = v;
 }
 
 template <class T>
@@ -121,7 +126,7 @@ MOCHA_INLINE T sum_halves(V v) {
 
 template <class T>
 MOCHA_INLINE T sum(Vec<T> v) {
-    return sum_halves<T>(static_cast<typename VectorOf<T>::aligned>(v));
+    return sum_halves<T>(v);
 }
 
 }  // namespace mocha::MOCHA_ISA

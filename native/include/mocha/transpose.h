@@ -49,7 +49,7 @@ MOCHA_INLINE V interleave_doubles(V a, V b) {
 
 template <class T, bool Upper>
 MOCHA_INLINE Vec<T> interleave(Vec<T> a, Vec<T> b) {
-    using V = typename VectorOf<T>::aligned;
+    using V = Vec<T>;
     if constexpr (sizeof(T) == 4)
         return interleave_floats<Upper, V>(a, b);
     else
