@@ -70,7 +70,7 @@ def _convolutions() -> Iterator[Case]:
         title = f"{name} {n}x{c}x{size}x{size}, {k}@{kernel}x{kernel}"
         title += f" s{stride}" * (stride > 1) + f" p{pad}" * (pad > 0) + f" g{groups}" * (groups > 1)
         settings = {"stride": stride, "pad": pad, "groups": groups}
-        counted = "byte" if groups == c else "flop"
+        counted = "byte" if groups == c > 1 else "flop"
         yield from _parts(title, op, "convolution", settings, _normal(x=x, w=w, dy=dy), counted, inner, weights=True)
 
 
