@@ -9,7 +9,7 @@
 namespace mocha::MOCHA_ISA {
 namespace {
 
-constexpr int together = 4;  // vectors of channels that a thread works on at a time: as many sums hide the adder's delay
+constexpr int side_by_side = 4;  // places whose sums are formed together, where neighbours are alike
 
 // One axis of a convolution.
 struct Axis {
@@ -37,6 +37,13 @@ struct Shape {
 template <class T>
 int64_t padded_channels(const Shape& s) {
     return ceil_div(s.C, lanes<T>) * lanes<T>;
+}
+
+// Vectors of channels that are worked on together, where so many channels are left: 1, 2 or 4.
+template <class T>
+int64_t vectors_from(int64_t channels) {
+    const int64_t there = ceil_div(channels, lanes<T>);
+    return there >= 4 && MOCHA_REGISTERS == 32 ? 4 : there >= 2 ? 2 : 1;
 }
 
 // A place that contributes to another one, through a tap.
@@ -71,26 +78,68 @@ struct Pairs {
     }
 };
 
-// The sums of one place for NV vectors of channels, the last of which has `last` lanes.
-template <class T, int NV>
-void gather(const Pair* rows, const Pair* rows_end, const Pair* columns, const Pair* columns_end,
-                         int64_t row_step, int64_t kernel, int64_t C, const T* from, const T* filters, int64_t padded,
-                         int64_t last, const T* bias, const Finish<T>& finish, T* to) {
-    Vec<T> sums[NV];
+// Whether two places have the same taps, from places that are `distance` apart.
+inline bool alike(const Pairs& pairs, int64_t i, int64_t j, int64_t distance) {
+    const int64_t n = pairs.begin[i + 1] - pairs.begin[i];
+    if (pairs.begin[j + 1] - pairs.begin[j] != n) return false;
+    const Pair *a = pairs.pairs + pairs.begin[i], *b = pairs.pairs + pairs.begin[j];
+    for (int64_t k = 0; k < n; ++k)
+        if (a[k].tap != b[k].tap || a[k].place + distance != b[k].place) return false;
+    return true;
+}
+
+// What a thread sums up: a stretch of places for one stretch of channels.
+template <class T>
+struct Gathering {
+    const Pair *rows, *rows_end, *columns, *columns_end;  // what contributes to the first place
+    int64_t row_step, column_step;                        // between places of `from`, in elements
+    int64_t from_step, to_step;                           // between the places that are summed up together
+    int64_t kernel, padded, last;                         // taps of a row; channels of the filters; lanes of the last vector
+    const T *from, *filters, *bias;
+    Finish<T> finish;
+    T* to;
+};
+
+// The sums of P places for NV vectors of channels.
+template <class T, int NV, int P>
+void gather(const Gathering<T>& g) {
+    constexpr int64_t end = (NV - 1) * lanes<T>;
+    Vec<T> sums[P][NV];
 #pragma GCC unroll 4
-    for (int v = 0; v < NV; ++v) sums[v] = bias ? load(bias + v * lanes<T>) : Vec<T>{};
-    for (const Pair* r = rows; r < rows_end; ++r)
-        for (const Pair* c = columns; c < columns_end; ++c) {
-            const T* x = from + r->place * row_step + c->place * C;
-            const T* w = filters + (r->tap * kernel + c->tap) * padded;
+    for (int p = 0; p < P; ++p)
 #pragma GCC unroll 4
-            for (int v = 0; v + 1 < NV; ++v) sums[v] += load(x + v * lanes<T>) * load(w + v * lanes<T>);
-            constexpr int64_t end = (NV - 1) * lanes<T>;
-            sums[NV - 1] += load_first(x + end, last) * load(w + end);
+        for (int v = 0; v < NV; ++v) sums[p][v] = g.bias ? load(g.bias + v * lanes<T>) : Vec<T>{};
+    const bool whole = g.last == lanes<T>;
+    for (const Pair* r = g.rows; r < g.rows_end; ++r)
+        for (const Pair* c = g.columns; c < g.columns_end; ++c) {
+            const T* x = g.from + r->place * g.row_step + c->place * g.column_step;
+            const T* w = g.filters + (r->tap * g.kernel + c->tap) * g.padded;
+            Vec<T> filter[NV];
+#pragma GCC unroll 4
+            for (int v = 0; v < NV; ++v) filter[v] = load(w + v * lanes<T>);
+#pragma GCC unroll 4
+            for (int p = 0; p < P; ++p, x += g.from_step) {
+#pragma GCC unroll 4
+                for (int v = 0; v + 1 < NV; ++v) sums[p][v] += load(x + v * lanes<T>) * filter[v];
+                sums[p][NV - 1] += (whole ? load(x + end) : load_first(x + end, g.last)) * filter[NV - 1];
+            }
         }
+    T* to = g.to;
 #pragma GCC unroll 4
-    for (int v = 0; v + 1 < NV; ++v) store(to + v * lanes<T>, finish(sums[v]));
-    store_first(to + (NV - 1) * lanes<T>, finish(sums[NV - 1]), last);
+    for (int p = 0; p < P; ++p, to += g.to_step) {
+#pragma GCC unroll 4
+        for (int v = 0; v + 1 < NV; ++v) store(to + v * lanes<T>, g.finish(sums[p][v]));
+        store_first(to + end, g.finish(sums[p][NV - 1]), g.last);
+    }
+}
+
+template <class T, int P>
+void gather_vectors(int64_t vectors, const Gathering<T>& g) {
+    switch (vectors) {
+        case 1: return gather<T, 1, P>(g);
+        case 2: return gather<T, 2, P>(g);
+        default: return gather<T, 4, P>(g);
+    }
 }
 
 // Forward and the gradient of the input alike: each place of `to` sums what contributes to it from `from`.
@@ -101,24 +150,45 @@ void gather_all(const Shape& s, bool back, const T* from, const T* filters, cons
     const Pairs columns(s.x, back, scratch + Pairs::bytes(s.y, back));
     const int64_t high = back ? s.y.in : s.y.out, wide = back ? s.x.in : s.x.out;
     const int64_t from_high = back ? s.y.out : s.y.in, from_wide = back ? s.x.out : s.x.in;
-    const int64_t padded = padded_channels<T>(s), chunk = together * lanes<T>;
+    // neighbours that meet the same taps: the next output, or the next input pixel that the stride reaches as this one
+    const int64_t hop = back ? s.x.stride : 1, distance = back ? 1 : s.x.stride;
     parallel_ranges(threads, s.N * high, 1, [&](int, int64_t begin, int64_t end) {
+        Gathering<T> g;
+        g.row_step = from_wide * s.C;
+        g.column_step = s.C;
+        g.from_step = distance * s.C;
+        g.to_step = hop * s.C;
+        g.kernel = s.x.kernel;
+        g.padded = padded_channels<T>(s);
+        g.finish = finish;
         for (int64_t u = begin; u < end; ++u) {
             const int64_t n = u / high, i = u % high;
+            g.rows = rows.pairs + rows.begin[i];
+            g.rows_end = rows.pairs + rows.begin[i + 1];
             const T* image = from + n * from_high * from_wide * s.C;
-            const Pair *r0 = rows.pairs + rows.begin[i], *r1 = rows.pairs + rows.begin[i + 1];
-            for (int64_t c = 0; c < s.C; c += chunk) {
-                const int64_t left = least(chunk, s.C - c), vectors = ceil_div(left, lanes<T>);
-                const int64_t last = left - (vectors - 1) * lanes<T>;
-                const auto run = vectors == 1 ? gather<T, 1>
-                                 : vectors == 2 ? gather<T, 2>
-                                 : vectors == 3 ? gather<T, 3>
-                                                : gather<T, 4>;
-                for (int64_t j = 0; j < wide; ++j)
-                    run(r0, r1, columns.pairs + columns.begin[j], columns.pairs + columns.begin[j + 1], from_wide * s.C,
-                        s.x.kernel, s.C, image + c, filters + c, padded, last, bias ? bias + c : nullptr, finish,
-                        to + (u * wide + j) * s.C + c);
-            }
+            for (int64_t phase = 0; phase < least(hop, wide); ++phase)
+                for (int64_t j = phase, many; j < wide; j += many * hop) {
+                    many = 1;
+                    while (many < side_by_side && j + many * hop < wide && alike(columns, j, j + many * hop, many * distance))
+                        ++many;
+                    if (many < side_by_side) many = 1;
+                    g.columns = columns.pairs + columns.begin[j];
+                    g.columns_end = columns.pairs + columns.begin[j + 1];
+                    // all channels of these places, one stretch after the other: memory is read as it lies
+                    for (int64_t c = 0, vectors; c < s.C; c += vectors * lanes<T>) {
+                        vectors = vectors_from<T>(s.C - c);
+                        const int64_t left = least(vectors * lanes<T>, s.C - c);
+                        g.last = left - (vectors - 1) * lanes<T>;
+                        g.from = image + c;
+                        g.filters = filters + c;
+                        g.bias = bias ? bias + c : nullptr;
+                        g.to = to + (u * wide + j) * s.C + c;
+                        if (many == side_by_side)
+                            gather_vectors<T, side_by_side>(vectors, g);
+                        else
+                            gather_vectors<T, 1>(vectors, g);
+                    }
+                }
         }
     });
 }
@@ -184,21 +254,81 @@ int64_t data_scratch(const int64_t* ints, int) {
 
 // --- the gradient of the filter ---
 
-// sums[v] over n places of an output row times what lies under them.
-template <class T, int NV>
-void add_row(const T* x, int64_t x_step, const T* dy, int64_t dy_step, int64_t n, int64_t last, T* to) {
-    Vec<T> sums[NV];
+// The sums of KX taps in a row for NV vectors of channels, over n places of an output row: dy times what lies under each
+// tap, x being under the first one at the first place.
+template <class T, int NV, int KX>
+void add_row(const T* x, int64_t tap_step, int64_t x_step, const T* dy, int64_t dy_step, int64_t n, int64_t last, T* to,
+             int64_t to_step) {
+    constexpr int64_t end = (NV - 1) * lanes<T>;
+    Vec<T> sums[KX][NV];
+#pragma GCC unroll 3
+    for (int k = 0; k < KX; ++k)
 #pragma GCC unroll 4
-    for (int v = 0; v < NV; ++v) sums[v] = load(to + v * lanes<T>);
+        for (int v = 0; v < NV; ++v) sums[k][v] = load(to + k * to_step + v * lanes<T>);
+    const bool whole = last == lanes<T>;
     for (int64_t i = 0; i < n; ++i, x += x_step, dy += dy_step) {
+        Vec<T> gradient[NV];
 #pragma GCC unroll 4
-        for (int v = 0; v + 1 < NV; ++v) sums[v] += load(x + v * lanes<T>) * load(dy + v * lanes<T>);
-        constexpr int64_t end = (NV - 1) * lanes<T>;
-        sums[NV - 1] += load_first(x + end, last) * load_first(dy + end, last);
+        for (int v = 0; v + 1 < NV; ++v) gradient[v] = load(dy + v * lanes<T>);
+        gradient[NV - 1] = whole ? load(dy + end) : load_first(dy + end, last);
+#pragma GCC unroll 3
+        for (int k = 0; k < KX; ++k) {
+            const T* under = x + k * tap_step;
+#pragma GCC unroll 4
+            for (int v = 0; v + 1 < NV; ++v) sums[k][v] += load(under + v * lanes<T>) * gradient[v];
+            sums[k][NV - 1] += (whole ? load(under + end) : load_first(under + end, last)) * gradient[NV - 1];
+        }
     }
+#pragma GCC unroll 3
+    for (int k = 0; k < KX; ++k)
 #pragma GCC unroll 4
-    for (int v = 0; v < NV; ++v) store(to + v * lanes<T>, sums[v]);
+        for (int v = 0; v < NV; ++v) store(to + k * to_step + v * lanes<T>, sums[k][v]);
 }
+
+// A stretch of channels in one row of outputs and one row of the input.
+template <class T>
+struct FilterRow {
+    const Axis& axis;
+    int64_t C, padded, last;
+    int64_t vectors;         // of channels: 1, 2 or 4
+    int64_t begin, stop;     // outputs that are asked for
+    const T *x, *dy;         // at the first place of the rows
+    T* sums;                 // of the row's first tap
+
+    // Outputs [first, end), as far as they are among those asked for, and taps [tap, tap + many): 1 or 3 of them.
+    void add(int64_t tap, int64_t many, int64_t first, int64_t end) const {
+        first = most(first, begin);
+        end = least(end, stop);
+        if (first >= end) return;
+        const T* under = x + axis.at(first, tap) * C;
+        const T* gradient = dy + first * C;
+        const int64_t tap_step = axis.dilation * C, x_step = axis.stride * C;
+        const auto run = many == 3 ? (vectors == 1 ? add_row<T, 1, 3> : vectors == 2 ? add_row<T, 2, 3> : add_row<T, 4, 3>)
+                                   : (vectors == 1 ? add_row<T, 1, 1> : vectors == 2 ? add_row<T, 2, 1> : add_row<T, 4, 1>);
+        run(under, tap_step, x_step, gradient, C, end - first, last, sums + tap * padded, padded);
+    }
+
+    // All taps: three at a time over the outputs for which all are inside, and each by itself over what is left.
+    void add_all() const {
+        for (int64_t tap = 0; tap < axis.kernel;) {
+            const int64_t many = axis.kernel - tap >= 3 ? 3 : 1;
+            int64_t first = 0, end = axis.out;
+            for (int64_t k = tap; k < tap + many; ++k) {
+                first = most(first, axis.first(k));
+                end = least(end, axis.end(k));
+            }
+            end = most(first, end);
+            add(tap, many, first, end);
+            for (int64_t k = tap; many > 1 && k < tap + many; ++k) {
+                add(k, 1, axis.first(k), least(first, axis.end(k)));
+                add(k, 1, most(end, axis.first(k)), axis.end(k));
+            }
+            tap += many;
+        }
+    }
+};
+
+constexpr int64_t outputs_at_once = 32;
 
 // in = {x, dy}, out = {dw}. Each thread sums its rows of outputs into (tap, channel); the sums are added in a fixed order.
 template <class T>
@@ -207,32 +337,28 @@ const char* backward_filter(const Step& step) {
     const T* x = static_cast<const T*>(step.in[0]);
     const T* dy = static_cast<const T*>(step.in[1]);
     T* dw = static_cast<T*>(step.out[0]);
-    const int64_t padded = padded_channels<T>(s), chunk = together * lanes<T>, rows = s.N * s.y.out;
+    const int64_t padded = padded_channels<T>(s), rows = s.N * s.y.out;
     const int64_t slice = aligned(s.taps() * padded * static_cast<int64_t>(sizeof(T)));
     std::memset(step.scratch, 0, static_cast<size_t>(slice * step.threads));
     parallel_ranges(step.threads, rows, 1, [&](int thread, int64_t begin, int64_t end) {
         T* sums = reinterpret_cast<T*>(step.scratch + thread * slice);
         for (int64_t u = begin; u < end; ++u) {
             const int64_t n = u / s.y.out, oy = u % s.y.out;
-            for (int64_t c = 0; c < s.C; c += chunk) {
-                const int64_t left = least(chunk, s.C - c), vectors = ceil_div(left, lanes<T>);
-                const int64_t last = left - (vectors - 1) * lanes<T>;
-                const auto run = vectors == 1 ? add_row<T, 1>
-                                 : vectors == 2 ? add_row<T, 2>
-                                 : vectors == 3 ? add_row<T, 3>
-                                                : add_row<T, 4>;
-                for (int64_t ky = 0; ky < s.y.kernel; ++ky) {
-                    const int64_t iy = s.y.at(oy, ky);
-                    if (iy < 0 || iy >= s.y.in) continue;
-                    for (int64_t kx = 0; kx < s.x.kernel; ++kx) {
-                        const int64_t first = s.x.first(kx), stop = s.x.end(kx);
-                        if (first >= stop) continue;
-                        run(x + ((n * s.y.in + iy) * s.x.in + s.x.at(first, kx)) * s.C + c, s.x.stride * s.C,
-                            dy + (u * s.x.out + first) * s.C + c, s.C, stop - first, last,
-                            sums + (ky * s.x.kernel + kx) * padded + c);
+            // some outputs at a time, with all their channels: what lies under them stays in the cache
+            for (int64_t ox = 0; ox < s.x.out; ox += outputs_at_once)
+                for (int64_t c = 0, vectors; c < s.C; c += vectors * lanes<T>) {
+                    vectors = vectors_from<T>(s.C - c);
+                    const int64_t left = least(vectors * lanes<T>, s.C - c);
+                    FilterRow<T> row{s.x, s.C, padded, left - (vectors - 1) * lanes<T>, vectors, ox, ox + outputs_at_once,
+                                     nullptr, dy + u * s.x.out * s.C + c, nullptr};
+                    for (int64_t ky = 0; ky < s.y.kernel; ++ky) {
+                        const int64_t iy = s.y.at(oy, ky);
+                        if (iy < 0 || iy >= s.y.in) continue;
+                        row.x = x + (n * s.y.in + iy) * s.x.in * s.C + c;
+                        row.sums = sums + ky * s.x.kernel * padded + c;
+                        row.add_all();
                     }
                 }
-            }
         }
     });
     for (int64_t c = 0; c < s.C; ++c)
