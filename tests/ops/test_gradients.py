@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mocha.ops import Op, ReLU, Scale, Spec
-from mocha.testing import CASES, FAMILIES, check_agreement, check_gradients, check_op, check_promises
+from mocha.testing import CASES, FAMILIES, check_agreement, check_op, check_op_gradients, check_promises
 from mocha.testing import gradients as module
 
 
@@ -60,7 +60,7 @@ def test_wrong_gradient_is_told_with_its_place():
             return dx
 
     with pytest.raises(AssertionError, match=r"Wrong: the gradient of input 0 at \(1, 2\)"):
-        check_gradients(Wrong(), X)
+        check_op_gradients(Wrong(), X)
 
 
 def test_nan_gradient_does_not_pass():
@@ -69,7 +69,7 @@ def test_nan_gradient_does_not_pass():
             return grads[0] * np.nan
 
     with pytest.raises(AssertionError, match="is nan"):
-        check_gradients(Nan(), X)
+        check_op_gradients(Nan(), X)
 
 
 def _broken(**members):

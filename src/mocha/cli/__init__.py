@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 import mocha
+from mocha.cli.check import check
 from mocha.cli.convert import convert
 from mocha.cli.demo import demo
 from mocha.cli.info import info
@@ -32,7 +33,7 @@ def main() -> None:
     """Mocha for Python: train nets of layers over named blobs."""
 
 
-for command in (demo, convert, time, info):
+for command in (demo, convert, time, check, info):
     main.add_command(command)
 
 

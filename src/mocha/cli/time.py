@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import runpy
 import statistics
 import time as clock
 from collections.abc import Callable
@@ -11,19 +10,16 @@ from pathlib import Path
 
 import click
 
-from mocha.backends import AbstractBackend, Backend, DefaultBackend, Executable, backend_types
-from mocha.errors import ConfigError, MochaError
+from mocha.backends import Backend, DefaultBackend, Executable, backend_types
+from mocha.cli.nets import built_in, from_script
 from mocha.graph import Node, Phase, Program, Section, build_program
 from mocha.graph.listing import amount, memory, table
-from mocha.models import MODELS, find_model
+from mocha.models import MODELS
 from mocha.net import Net
 from mocha.solvers import SGD, LRPolicy, MomPolicy, Solver, make_solver_parameters
 
 Profile = list[tuple[Node, float]]
 """Pairs of a node and the seconds of a step; see `Executable.profile`."""
-
-_BATCHES = 4
-"""How many different batches the data of a built-in model have."""
 
 
 @click.command()
@@ -51,7 +47,7 @@ def time(
     if script is not None and (model is not None or batch is not None):
         raise click.UsageError("--script takes the place of MODEL and of --batch: the program decides both.")
     with Backend(backend) if backend else DefaultBackend() as machine:
-        build = _built_in(model or "lenet", batch) if script is None else _from_script(script)
+        build = built_in(model or "lenet", batch) if script is None else from_script(script)
         with build(machine) as net:
             run = _training(net) if phase == "train" else _testing(net)
             whole, profiles = _measure(net, run, iterations)
@@ -63,49 +59,6 @@ def time(
 
 
 # -- what is timed
-
-
-def _built_in(name: str, batch: int | None) -> Callable[[AbstractBackend], Net]:
-    """Makes a net of a built-in model."""
-    model = find_model(name)
-    size = batch or model.batch
-
-    def build(backend: AbstractBackend) -> Net:
-        return Net(model.name, backend, model.training(*model.noise(_BATCHES * size), batch=size))
-
-    return build
-
-
-def _from_script(path: Path) -> Callable[[AbstractBackend], Net]:
-    """Makes the net that a program defines.
-
-    Raises:
-        ConfigError: it defines no function `build`, or that gives no net.
-        MochaError: it failed.
-    """
-    try:
-        build = runpy.run_path(str(path)).get("build")
-    except MochaError:
-        raise
-    except Exception as error:
-        raise MochaError(f"{path}: {type(error).__name__}: {error}") from error
-    if not callable(build):
-        raise ConfigError(f"{path} defines no function build(backend); write one that returns a Net.")
-
-    def checked(backend: AbstractBackend) -> Net:
-        try:
-            net = build(backend)
-        except MochaError:
-            raise
-        except Exception as error:
-            raise MochaError(f"{path}: build failed: {type(error).__name__}: {error}") from error
-        if not isinstance(net, Net):
-            raise ConfigError(f"{path}: build(backend) returned {net!r}; expected a Net.")
-        if net.backend is not backend:
-            raise ConfigError(f"{path}: build(backend) made its net on another backend than the one that it was given.")
-        return net
-
-    return checked
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,15 +15,20 @@ if TYPE_CHECKING:
     from mocha.testing.agreement import check_agreement
     from mocha.testing.case import Case
     from mocha.testing.cases import CASES, FAMILIES
-    from mocha.testing.gradients import check_gradients, check_op
+    from mocha.testing.gradients import check_op, check_op_gradients
+    from mocha.testing.nets import GradientReport, check_gradients
     from mocha.testing.promises import check_promises
 
 _HOMES = {
     "CASES": "cases", "Case": "case", "FAMILIES": "cases", "check_agreement": "agreement",
-    "check_gradients": "gradients", "check_op": "gradients", "check_promises": "promises",
+    "check_op_gradients": "gradients", "check_op": "gradients", "check_promises": "promises",
+    "check_gradients": "nets", "GradientReport": "nets",
 }  # fmt: skip
 
-__all__ = ["CASES", "FAMILIES", "Case", "check_agreement", "check_gradients", "check_op", "check_promises"]
+__all__ = [
+    "CASES", "FAMILIES", "Case", "GradientReport", "check_agreement", "check_gradients", "check_op",
+    "check_op_gradients", "check_promises",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

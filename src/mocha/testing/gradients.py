@@ -38,7 +38,7 @@ def check_op(
     seed: int = 0,
     tolerance: float = TOLERANCE,
 ) -> float:
-    """Check an op: its promises (see `check_promises`) and its gradients (see `check_gradients`).
+    """Check an op: its promises (see `check_promises`) and its gradients (see `check_op_gradients`).
 
     Args:
         op: the op.
@@ -55,10 +55,10 @@ def check_op(
         AssertionError: the message names the op, and the input, the element and both gradients if it is about these.
     """
     check_promises(op, *inputs, seed=seed)
-    return check_gradients(op, *inputs, checked=checked, eps=eps, seed=seed, tolerance=tolerance)
+    return check_op_gradients(op, *inputs, checked=checked, eps=eps, seed=seed, tolerance=tolerance)
 
 
-def check_gradients(
+def check_op_gradients(
     op: Op,
     *inputs: Array,
     checked: Iterable[int] | None = None,

@@ -1,0 +1,40 @@
+"""`mocha check`: are a net's gradients right?"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from mocha.backends import Backend, DefaultBackend, backend_types
+from mocha.cli.nets import built_in, from_script
+from mocha.models import MODELS
+from mocha.testing import check_gradients
+
+
+@click.command()
+@click.argument("model", type=click.Choice(list(MODELS)), required=False)
+@click.option(
+    "--script",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="A Python program of yours, in the place of a built-in model; it is executed.",
+)
+@click.option("--backend", type=click.Choice(list(backend_types())), help="Where to run; default: the best here.")
+@click.option("--elements", type=click.IntRange(1), default=20, show_default=True, help="To check, of each array.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the choice of elements.")
+def check(model: str | None, script: Path | None, backend: str | None, elements: int, seed: int) -> None:
+    """Hold a net's gradients against differences of its objective, in float64.
+
+    MODEL is a built-in net, lenet unless told, on data without meaning. With --script, the program FILE is executed,
+    and must define a function build(backend) that returns a Net. The exit status is 1 if a gradient is wrong.
+    """
+    if script is not None and model is not None:
+        raise click.UsageError("--script takes the place of MODEL.")
+    with Backend(backend) if backend else DefaultBackend() as machine:
+        build = built_in(model or "lenet", 4) if script is None else from_script(script)
+        with build(machine) as net:
+            report = check_gradients(net, elements=elements, seed=seed)
+    click.echo(report)
+    if not report.ok:
+        sys.exit(1)
