@@ -150,6 +150,7 @@ class Graph:
         blobs: name of a blob -> its latest value.
         losses: name of a loss layer -> its scalar.
         statistics: what layers report about each batch.
+        outputs: name of an output layer -> the values that it hands out.
     """
 
     def __init__(self, phase: Phase = Phase.TRAIN) -> None:
@@ -158,6 +159,7 @@ class Graph:
         self.blobs: dict[str, Value] = {}
         self.losses: dict[str, Value] = {}
         self.statistics: list[Statistic] = []
+        self.outputs: dict[str, tuple[Value, ...]] = {}
         self._sources: dict[tuple[Kind, str], Value] = {}
         self._layer = ""
         self._section = Section.FORWARD
@@ -225,6 +227,10 @@ class Graph:
     def objective(self, layer: str, value: Value) -> None:
         """Make a scalar part of what training minimises: the objective is the sum of all these."""
         self.losses[layer] = value
+
+    def output(self, layer: str, values: Sequence[Value]) -> None:
+        """Have values handed out after each forward pass."""
+        self.outputs[layer] = tuple(values)
 
     def report(self, key: str, value: Value, *, count: int, percent: bool = False, complement: str = "") -> None:
         """Report a scalar about each batch, averaged over an epoch as ``<layer>-<key>``."""

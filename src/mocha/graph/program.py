@@ -28,6 +28,7 @@ class Program:
         scalars: names of the slots of the parameter block.
         memory: lifetimes and the arena.
         layouts: values of four axes that do not lie row-major in memory -> how they lie.
+        outputs: name of an output layer -> the values that it hands out, always readable.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Program:
     scalars: tuple[str, ...]
     memory: MemoryPlan
     layouts: Mapping[Value, Layout] = dataclasses.field(default_factory=dict)
+    outputs: Mapping[str, tuple[Value, ...]] = dataclasses.field(default_factory=dict)
 
     def section(self, section: Section) -> list[Node]:
         """The nodes of one section."""
@@ -123,6 +125,7 @@ def build_program(
     blobs = {blob: value for blob, value in graph.blobs.items() if blob in names}
     readable = {blob: value for blob, value in gradients.items() if by_hand or blob in names}
     kept = {*blobs.values(), *readable.values(), *graph.losses.values(), *(s.value for s in graph.statistics)}
+    kept.update(value for values in graph.outputs.values() for value in values)
     nodes = prune(_by_section(graph.nodes), kept)
     if fuse:
         nodes = fuse_chains(nodes, kept)
@@ -144,6 +147,7 @@ def build_program(
         tuple(v.name for v in graph.sources(Kind.SCALAR) if v in used),
         plan_memory(nodes, lasting),
         layouts,
+        dict(graph.outputs),
     )
 
 

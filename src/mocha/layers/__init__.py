@@ -16,11 +16,13 @@ from mocha.layers.data import AsyncHDF5DataLayer, DataLayer, HDF5DataLayer, Memo
 from mocha.layers.loss import AccuracyLayer, LossLayer, SoftmaxLossLayer, SquareLossLayer
 from mocha.layers.neurons import Neuron, Neurons
 from mocha.layers.norm import LRNLayer, LRNMode
+from mocha.layers.output import HDF5OutputLayer, MemoryOutputLayer, OutputLayer
 from mocha.layers.trainable import ConvolutionLayer, InnerProductLayer, TrainableLayer
 
 __all__ = [
     "AccuracyLayer", "AsyncHDF5DataLayer", "ConcatLayer", "ConvolutionLayer", "DataLayer", "DropoutLayer",
-    "ElementWiseFunctors", "ElementWiseLayer", "HDF5DataLayer", "IdentityLayer", "InnerProductLayer", "LRNLayer",
+    "ElementWiseFunctors", "ElementWiseLayer", "HDF5OutputLayer", "MemoryOutputLayer", "OutputLayer", "HDF5DataLayer",
+    "IdentityLayer", "InnerProductLayer", "LRNLayer",
     "LRNMode", "Layer", "LossLayer", "MemoryDataLayer", "Neuron", "Neurons", "Pooling", "PoolingLayer", "ReshapeLayer",
     "SoftmaxLayer", "SoftmaxLossLayer", "SquareLossLayer", "TrainableLayer",
 ]  # fmt: skip

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from mocha.backends import AbstractBackend, Executable
-from mocha.data import Feed
+from mocha.data import Feed, Sink
 from mocha.errors import ConfigError, MochaError, StateError, TopologyError, did_you_mean
 from mocha.graph import Graph, Phase, Program, Section, Value, build_program, derive_gradients
-from mocha.layers import DataLayer, Layer
+from mocha.layers import DataLayer, Layer, OutputLayer
 from mocha.net.listing import describe
 from mocha.net.statistics import RunningMeans
 from mocha.net.topology import check_names, sorted_layers
@@ -74,6 +74,7 @@ class Net:
         self._frozen: set[str] = set()
         self._claims: list[_Claim] = []
         self._feeds: dict[str, Feed] = {}
+        self._sinks: dict[str, Sink] = {}
         self._executables: dict[object, Executable] = {}
         self._last: Executable | None = None
         self._means = RunningMeans()
@@ -82,6 +83,9 @@ class Net:
         try:
             self._open_data()
             self._claim_parameters()
+            for layer in self.layers:
+                if isinstance(layer, OutputLayer):
+                    self._sinks[layer.name] = layer.open()
         except BaseException:
             self.close()
             raise
@@ -112,6 +116,7 @@ class Net:
     def _claim_parameters(self) -> None:
         graph = self.lower(Phase.TRAIN)
         marked = [claim.layer for claim in self._claims] + list(graph.losses) + [s.layer for s in graph.statistics]
+        marked += graph.outputs
         check_names(self.name, self.layers, marked)
 
     def lower(self, phase: Phase) -> Graph:
@@ -282,6 +287,9 @@ class Net:
                 self.counter += 1
         executable.run(*sections, feeds=batch)
         self._last = executable
+        if Section.FORWARD in sections:
+            for layer, values in executable.program.outputs.items():
+                self._sinks[layer].write([executable.read(value) for value in values])
 
     def _converted(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         specs = {name: spec for feed in self._feeds.values() for name, spec in feed.source.specs.items()}
@@ -350,6 +358,7 @@ class Net:
         graph = self.lower(Phase.TEST)
         graph.losses.clear()
         graph.statistics.clear()
+        graph.outputs.clear()
         return build_program(self.name, graph, {}, keep=[blob], channels_last=self.backend.channels_last)
 
     # -- what came of it
@@ -365,6 +374,21 @@ class Net:
     def feeds(self) -> Mapping[str, Feed]:
         """Name of a data layer -> its stream of batches."""
         return self._feeds
+
+    def outputs(self, layer: str) -> list[list[Array]]:
+        """What a `MemoryOutputLayer` has kept: for each of its bottoms the arrays of all forward passes so far.
+
+        Raises:
+            StateError: there is no such layer, or it keeps nothing in memory.
+        """
+        if layer not in self._sinks:
+            raise StateError(f"net {self.name!r} has no output layer {layer!r}. {did_you_mean(layer, self._sinks)}")
+        return self._sinks[layer].collected
+
+    def reset_outputs(self) -> None:
+        """Empty what the `MemoryOutputLayer`s have kept."""
+        for sink in self._sinks.values():
+            sink.reset()
 
     def rewind(self) -> None:
         """Start the data from the beginning."""
@@ -419,6 +443,8 @@ class Net:
         self._closed = True
         for feed in self._feeds.values():
             feed.close()
+        for sink in self._sinks.values():
+            sink.close()
         for executable in self._executables.values():
             executable.close()
         self._executables.clear()
