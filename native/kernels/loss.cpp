@@ -1,5 +1,6 @@
 // Losses and accuracy. The letter of a label type: 0 that of the scores, 1 int32, 2 int64, 3 uint8. Labels lie in the
 // order of the positions (outer, inner) around the class axis.
+#include "mocha/findings.h"
 #include "mocha/softmax.h"
 #include "mocha/sums.h"
 
@@ -10,30 +11,7 @@ constexpr int64_t light = 8192, heavy = 2048;  // elements worth a thread
 
 constexpr const char* bad_label = "a label is not the number of a class";
 
-// What one thread found, on a cache line of its own.
-struct Finding {
-    double total;
-    int64_t bad;
-    int64_t unused[6];
-};
-
-int64_t findings_scratch(const int64_t*, int threads) { return threads * static_cast<int64_t>(sizeof(Finding)); }
-
-MOCHA_INLINE Finding* findings(const Step& step) {
-    auto* found = reinterpret_cast<Finding*>(step.scratch);
-    for (int t = 0; t < step.threads; ++t) found[t] = Finding{};
-    return found;
-}
-
-// The findings added up in the order of the threads.
-MOCHA_INLINE Finding joined(const Step& step, const Finding* found) {
-    Finding all{};
-    for (int t = 0; t < step.threads; ++t) {
-        all.total += found[t].total;
-        all.bad += found[t].bad;
-    }
-    return all;
-}
+int64_t findings_scratch(const int64_t*, int threads) { return findings_bytes(threads); }
 
 // The class that label i names, or -1 if it names none.
 template <class T>
@@ -53,17 +31,31 @@ MOCHA_INLINE int64_t class_of(const void* labels, int64_t type, int64_t i, int64
     return number >= 0 && number < classes ? number : -1;
 }
 
-MOCHA_INLINE float lane_log(float x) { return __builtin_logf(x); }
-MOCHA_INLINE double lane_log(double x) { return __builtin_log(x); }
+// Weights of classes, the last attributes of a step: ints = {how many, 1 if there is one a class}, reals = {weights}.
+// There are none, one a class, or those of all elements of an example or of the whole blob.
+struct ClassWeights {
+    const double* numbers;
+    int64_t count;
+    bool by_class;
 
-// ints = {outer, classes, inner, label type}, reals = {weight}, in = {x, label}, out = {loss, softmax}. The softmax is
-// no input's memory.
+    MOCHA_INLINE ClassWeights(const int64_t* ints, const double* reals)
+        : numbers(reals), count(ints[0]), by_class(ints[1] != 0) {}
+
+    // Of a class at an element of the blob. There must be weights.
+    MOCHA_INLINE double at(int64_t number, int64_t element) const {
+        return numbers[by_class ? number : element % count];
+    }
+};
+
+// ints = {outer, classes, inner, label type, class weights}, reals = {weight, class weights}, in = {x, label}, out =
+// {loss, softmax}. The softmax is no input's memory.
 template <class T>
 const char* softmax_loss_forward(const Step& step) {
     const int64_t outer = step.ints[0], classes = step.ints[1], inner = step.ints[2], type = step.ints[3];
     const T* x = input<T>(step, 0);
     const void* labels = step.in[1];
     T* y = output<T>(step, 1);
+    const ClassWeights weights(step.ints + 4, step.reals + 1);
     Finding* found = findings(step);
     if (inner == 1) {
         parallel_ranges(step.threads, outer, ceil_div(heavy, classes), [&](int thread, int64_t begin, int64_t end) {
@@ -72,10 +64,13 @@ const char* softmax_loss_forward(const Step& step) {
                 T max, total;
                 softmax_row<T>(x + o * classes, y + o * classes, classes, max, total);
                 const int64_t label = class_of<T>(labels, type, o, classes);
-                if (label < 0)
+                if (label < 0) {
                     ++mine.bad;
-                else
-                    mine.total += static_cast<double>(x[o * classes + label] - max - lane_log(total));
+                    continue;
+                }
+                const int64_t at = o * classes + label;
+                const auto log_likelihood = static_cast<double>(x[at] - max - lane_log(total));
+                mine.total += weights.count ? log_likelihood * weights.at(label, at) : log_likelihood;
             }
             found[thread] = mine;
         });
@@ -90,10 +85,13 @@ const char* softmax_loss_forward(const Step& step) {
                 const Vec<T> log_total = vlog<T>(total);
                 for (int64_t k = 0; k < some.n; ++k) {
                     const int64_t label = class_of<T>(labels, type, o * inner + i + k, classes);
-                    if (label < 0)
+                    if (label < 0) {
                         ++mine.bad;
-                    else
-                        mine.total += static_cast<double>(x[at + label * inner + k] - max[k] - log_total[k]);
+                        continue;
+                    }
+                    const int64_t place = at + label * inner + k;
+                    const auto log_likelihood = static_cast<double>(x[place] - max[k] - log_total[k]);
+                    mine.total += weights.count ? log_likelihood * weights.at(label, place) : log_likelihood;
                 }
             });
             found[thread] = mine;
@@ -105,13 +103,14 @@ const char* softmax_loss_forward(const Step& step) {
     return all.bad ? bad_label : nullptr;
 }
 
-// ints = {outer, classes, inner, label type}, reals = {weight}, in = {label, softmax, dloss}, out = {dx}; dx is no
-// input's memory
+// ints = {outer, classes, inner, label type, class weights}, reals = {weight, class weights}, in = {label, softmax,
+// dloss}, out = {dx}; dx is no input's memory
 template <class T>
 const char* softmax_loss_backward(const Step& step) {
     const int64_t outer = step.ints[0], classes = step.ints[1], inner = step.ints[2], type = step.ints[3];
     const void* labels = step.in[0];
     const T* y = input<T>(step, 1);
+    const ClassWeights weights(step.ints + 4, step.reals + 1);
     const auto positions = static_cast<double>(most(outer * inner, 1));
     const T factor = input<T>(step, 2)[0] * static_cast<T>(step.reals[0] / positions);
     T* dx = output<T>(step, 0);
@@ -119,17 +118,106 @@ const char* softmax_loss_backward(const Step& step) {
     const int64_t slice = classes * inner;
     parallel_ranges(step.threads, outer, ceil_div(light, most(slice, 1)), [&](int thread, int64_t begin, int64_t end) {
         int64_t bad = 0;
-        for (int64_t o = begin; o < end; ++o) {
-            const T* from = y + o * slice;
-            T* to = dx + o * slice;
-            by_vectors<T>(0, slice, [&](int64_t i, auto some) { some.store(to + i, some.load(from + i) * factor); });
-            for (int64_t i = 0; i < inner; ++i) {
-                const int64_t label = class_of<T>(labels, type, o * inner + i, classes);
-                if (label < 0)
-                    ++bad;
-                else
-                    to[label * inner + i] = (from[label * inner + i] - T(1)) * factor;
+        // where the label of a position stands in the softmax, -1 if there is no such class; and the position's factor
+        const auto place_of = [&](int64_t position, int64_t first, T& own) {
+            own = factor;
+            const int64_t label = class_of<T>(labels, type, position, classes);
+            if (label < 0) {
+                ++bad;
+                return int64_t{-1};
             }
+            const int64_t at = first + label * inner;
+            if (weights.count) own *= static_cast<T>(weights.at(label, at));
+            return at;
+        };
+        const auto mark = [&](int64_t at, T own) {
+            if (at >= 0) dx[at] = (y[at] - T(1)) * own;
+        };
+        for (int64_t o = begin; o < end; ++o) {
+            const int64_t start = o * slice;
+            if (inner == 1 || !weights.count) {
+                T own = factor;  // of all elements; with weights there is but one position
+                int64_t at = inner ? place_of(o * inner, start, own) : -1;
+                by_vectors<T>(start, start + slice, [&](int64_t i, auto some) {
+                    some.store(dx + i, some.load(y + i) * own);
+                });
+                for (int64_t i = 0; i < inner; ++i) {
+                    if (i) at = place_of(o * inner + i, start + i, own);
+                    mark(at, own);
+                }
+                continue;
+            }
+            by_vectors<T>(0, inner, [&](int64_t i, auto some) {
+                T each[lanes<T>] = {};
+                int64_t at[lanes<T>];
+                for (int64_t k = 0; k < some.n; ++k) at[k] = place_of(o * inner + i + k, start + i + k, each[k]);
+                const Vec<T> own = load(each);
+                for (int64_t c = 0; c < classes; ++c) {
+                    const int64_t p = start + c * inner + i;
+                    some.store(dx + p, some.load(y + p) * own);
+                }
+                for (int64_t k = 0; k < some.n; ++k) mark(at[k], each[k]);
+            });
+        }
+        found[thread].bad = bad;
+    });
+    return joined(step, found).bad ? bad_label : nullptr;
+}
+
+// ints = {outer, classes, inner, label type, class weights}, reals = {least, weight, class weights}, in = {x, label},
+// out = {loss}
+template <class T>
+const char* multinomial_loss_forward(const Step& step) {
+    const int64_t outer = step.ints[0], classes = step.ints[1], inner = step.ints[2], type = step.ints[3];
+    const T* x = input<T>(step, 0);
+    const T low = static_cast<T>(step.reals[0]);
+    const ClassWeights weights(step.ints + 4, step.reals + 2);
+    const int64_t positions = outer * inner;
+    Finding* found = findings(step);
+    parallel_ranges(step.threads, positions, heavy, [&](int thread, int64_t begin, int64_t end) {
+        Finding mine{};
+        for (int64_t p = begin; p < end; ++p) {
+            const int64_t label = class_of<T>(step.in[1], type, p, classes);
+            if (label < 0) {
+                ++mine.bad;
+                continue;
+            }
+            const int64_t at = (p / inner * classes + label) * inner + p % inner;
+            const auto log_likelihood = static_cast<double>(lane_log(x[at] < low ? low : x[at]));
+            mine.total += weights.count ? log_likelihood * weights.at(label, at) : log_likelihood;
+        }
+        found[thread] = mine;
+    });
+    const Finding all = joined(step, found);
+    output<T>(step, 0)[0] = static_cast<T>(-step.reals[1] * all.total / static_cast<double>(most(positions, 1)));
+    return all.bad ? bad_label : nullptr;
+}
+
+// ints = {outer, classes, inner, label type, class weights}, reals = {least, weight, class weights}, in = {x, label,
+// dloss}, out = {dx}; dx is no input's memory
+template <class T>
+const char* multinomial_loss_backward(const Step& step) {
+    const int64_t outer = step.ints[0], classes = step.ints[1], inner = step.ints[2], type = step.ints[3];
+    const T* x = input<T>(step, 0);
+    const T low = static_cast<T>(step.reals[0]);
+    const ClassWeights weights(step.ints + 4, step.reals + 2);
+    const auto positions = static_cast<double>(most(outer * inner, 1));
+    const T factor = input<T>(step, 2)[0] * static_cast<T>(step.reals[1] / positions);
+    T* dx = output<T>(step, 0);
+    Finding* found = findings(step);
+    const int64_t slice = classes * inner;
+    parallel_ranges(step.threads, outer, ceil_div(light, most(slice, 1)), [&](int thread, int64_t begin, int64_t end) {
+        by_vectors<T>(begin * slice, end * slice, [&](int64_t i, auto some) { some.store(dx + i, Vec<T>{}); });
+        int64_t bad = 0;
+        for (int64_t p = begin * inner; p < end * inner; ++p) {
+            const int64_t label = class_of<T>(step.in[1], type, p, classes);
+            if (label < 0) {
+                ++bad;
+                continue;
+            }
+            const int64_t at = (p / inner * classes + label) * inner + p % inner;
+            const T own = weights.count ? factor * static_cast<T>(weights.at(label, at)) : factor;
+            dx[at] = -own / (x[at] < low ? low : x[at]);
         }
         found[thread].bad = bad;
     });
@@ -206,6 +294,8 @@ extern const Kernel loss_kernels[];
 const Kernel loss_kernels[] = {
     MOCHA_BOTH(softmax_loss_forward, findings_scratch),
     MOCHA_BOTH(softmax_loss_backward, findings_scratch),
+    MOCHA_BOTH(multinomial_loss_forward, findings_scratch),
+    MOCHA_BOTH(multinomial_loss_backward, findings_scratch),
     MOCHA_BOTH(square_loss_forward, findings_scratch),
     MOCHA_BOTH(square_loss_backward, nullptr),
     MOCHA_BOTH(accuracy, findings_scratch),

@@ -41,6 +41,7 @@ from mocha.layers import (
     LRNMode,
     MemoryDataLayer,
     MemoryOutputLayer,
+    MultinomialLogisticLossLayer,
     Neuron,
     Neurons,
     Pooling,
@@ -123,4 +124,5 @@ __all__ = [
     "ProgressBar", "Snapshot", "TrainingSummary", "ValidationPerformance", "add_coffee_break", "read_statistics",
     "setup", "setup_coffee_lounge", "Graph", "Op", "Phase", "Spec", "MochaError", "BackendUnavailable", "ConfigError",
     "FormatError", "ShapeError", "StateError", "TopologyError",
+    "MultinomialLogisticLossLayer",
 ]  # fmt: skip

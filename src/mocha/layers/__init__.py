@@ -13,7 +13,8 @@ from mocha.layers.computation import (
     SoftmaxLayer,
 )
 from mocha.layers.data import AsyncHDF5DataLayer, DataLayer, HDF5DataLayer, MemoryDataLayer
-from mocha.layers.loss import AccuracyLayer, LossLayer, SoftmaxLossLayer, SquareLossLayer
+from mocha.layers.loss import LossLayer, MultinomialLogisticLossLayer, SoftmaxLossLayer, SquareLossLayer
+from mocha.layers.measure import AccuracyLayer
 from mocha.layers.neurons import Neuron, Neurons
 from mocha.layers.norm import LRNLayer, LRNMode
 from mocha.layers.output import HDF5OutputLayer, MemoryOutputLayer, OutputLayer
@@ -25,4 +26,5 @@ __all__ = [
     "IdentityLayer", "InnerProductLayer", "LRNLayer",
     "LRNMode", "Layer", "LossLayer", "MemoryDataLayer", "Neuron", "Neurons", "Pooling", "PoolingLayer", "ReshapeLayer",
     "SoftmaxLayer", "SoftmaxLossLayer", "SquareLossLayer", "TrainableLayer",
+    "MultinomialLogisticLossLayer",
 ]  # fmt: skip

@@ -193,3 +193,11 @@ def dimension(layer: Layer, field: str) -> None:
         layer.wrong(
             field, value, "the number of an axis, from 0 for the batch and 1 for the channels (Mocha.jl's -2 is 1 here)"
         )
+
+
+def class_axis(layer: Layer) -> None:
+    """The property `dim` must be the number of an axis, and not that of the batch."""
+    dimension(layer, "dim")
+    dim = layer.dim  # type: ignore[attr-defined]
+    if dim == 0:
+        layer.wrong("dim", dim, "another axis than the batch")

@@ -8,7 +8,7 @@ from typing import ClassVar, TypeAlias
 
 from mocha import ops
 from mocha.graph import Graph, Phase, Value
-from mocha.layers.base import Layer, as_pair, dimension, pair
+from mocha.layers.base import Layer, as_pair, class_axis, dimension, pair
 from mocha.layers.neurons import Identity, Neuron, check_neuron
 from mocha.ops import Op
 from mocha.random import stream_of
@@ -83,9 +83,7 @@ class SoftmaxLayer(Layer):
 
     def check(self) -> None:
         """Property by property."""
-        dimension(self, "dim")
-        if self.dim == 0:
-            self.wrong("dim", self.dim, "another axis than the batch")
+        class_axis(self)
 
     def lower(self, g: Graph, inputs: Sequence[Value], params: Sequence[Value]) -> Sequence[Value]:
         """One op a bottom."""

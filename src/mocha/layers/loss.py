@@ -1,13 +1,17 @@
-"""Loss layers, which say what training minimises, and the layers that measure. They have no tops."""
+"""Loss layers, which say what training minimises. They have no tops."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import ClassVar
 
+import numpy as np
+import numpy.typing as npt
+
 from mocha import ops
 from mocha.graph import Graph, Value
-from mocha.layers.base import Layer, dimension, number
+from mocha.layers.base import Layer, class_axis, number
+from mocha.ops.class_weights import NORMALIZATIONS
 
 
 class LossLayer(Layer):
@@ -26,28 +30,77 @@ class LossLayer(Layer):
         number(self, "weight")
 
 
-class SoftmaxLossLayer(LossLayer):
-    """loss = -weight / P sum over the P positions of ln softmax(prediction)[label].
+class _HardLabelLossLayer(LossLayer):
+    """What losses of hard labels share: the axis of the classes, and weights of these."""
 
-    Shapes: prediction (N, C, ...), label with one class number a position, from 0: (N), (N, 1), (N, 1, ...).
-
-    Args:
-        dim: the axis of the classes, from 0 for the batch; not the batch.
-    """
-
-    name: str = "softmax-loss"
     dim: int = 1
+    weights: npt.ArrayLike = ()
+    normalize: str = "local"
 
     def check(self) -> None:
         """Property by property."""
         super().check()
-        dimension(self, "dim")
-        if self.dim == 0:
-            self.wrong("dim", self.dim, "another axis than the batch")
+        class_axis(self)
+        if self.normalize not in NORMALIZATIONS:
+            self.wrong("normalize", self.normalize, "'local', 'global' or 'no'")
+        try:
+            weights = np.array(self.weights, np.float64)
+        except (TypeError, ValueError):
+            weights = np.array(np.nan)
+        if weights.ndim == 0 or not ((weights >= 0) & (weights < np.inf)).all():
+            self.wrong("weights", self.weights, "nothing, or an array of numbers >= 0")
+        weights.flags.writeable = False
+        self.settle("weights", weights if weights.size else ())
+
+    def _class_weights(self) -> ops.ClassWeights | None:
+        weights = np.asarray(self.weights)
+        return ops.ClassWeights.of(weights, self.normalize) if weights.size else None
+
+
+class SoftmaxLossLayer(_HardLabelLossLayer):
+    """loss = -weight / P sum over the P positions of w ln softmax(prediction)[label].
+
+    Shapes: prediction (N, C, ...), label with one class number a position, from 0: (N), (N, 1), (N, 1, ...).
+    w is the class weight of the label at its position, 1 without `weights`.
+
+    Args:
+        dim: the axis of the classes, from 0 for the batch; not the batch.
+        weights: of the classes, >= 0: none, or an array of shape (C,), of one example's shape or of the prediction's.
+            All are row-major. (Mocha.jl's order of axes is reversed.)
+        normalize: "local" scales the weights of each position so that their mean over the classes is 1, "global" those
+            of each example so that their mean over all its elements is 1; "no" leaves them as they are.
+    """
+
+    name: str = "softmax-loss"
 
     def lower(self, g: Graph, inputs: Sequence[Value], params: Sequence[Value]) -> Sequence[Value]:
         """One op."""
-        g.objective(self.name, g(ops.SoftmaxLoss(self.dim, float(self.weight)), *inputs))
+        op = ops.SoftmaxLoss(self.dim, float(self.weight), self._class_weights())
+        g.objective(self.name, g(op, *inputs))
+        return []
+
+
+class MultinomialLogisticLossLayer(_HardLabelLossLayer):
+    """loss = -weight / P sum over the P positions of w ln max(prediction[label], 1e-20).
+
+    The prediction holds probabilities, as of a `SoftmaxLayer`; on scores `SoftmaxLossLayer` is more exact. Unlike
+    Mocha.jl's, the layer has a gradient, Caffe's: -weight / P w / max(prediction, 1e-20) at the label.
+
+    Shapes: prediction (N, C, ...), label with one class number a position, from 0: (N), (N, 1), (N, 1, ...).
+    w is the class weight of the label at its position, 1 without `weights`.
+
+    Args:
+        dim: the axis of the classes, from 0 for the batch; not the batch.
+        weights: of the classes, as those of `SoftmaxLossLayer`.
+        normalize: "local", "global" or "no", as there.
+    """
+
+    name: str = "multinomial-logistic-loss"
+
+    def lower(self, g: Graph, inputs: Sequence[Value], params: Sequence[Value]) -> Sequence[Value]:
+        """One op."""
+        op = ops.MultinomialLogisticLoss(self.dim, float(self.weight), self._class_weights())
+        g.objective(self.name, g(op, *inputs))
         return []
 
 
@@ -64,34 +117,4 @@ class SquareLossLayer(LossLayer):
         loss = g(ops.SquareLoss(float(self.weight)), *inputs)
         g.objective(self.name, loss)
         g.report("square-loss", loss, count=inputs[0].shape[0])
-        return []
-
-
-class AccuracyLayer(Layer):
-    """The share of labels that are the class of the largest score (the first of equal ones).
-
-    The mean over an epoch is reported as ``<name>-accuracy``.
-
-    Args:
-        dim: the axis of the classes, from 0 for the batch; not the batch.
-        report_error: report 1 - accuracy too, as ``<name>-error``.
-    """
-
-    name: str = "accuracy"
-    dim: int = 1
-    report_error: bool = False
-    n_bottoms: ClassVar[int | None] = 2
-    n_tops: ClassVar[int | None] = 0
-
-    def check(self) -> None:
-        """Property by property."""
-        dimension(self, "dim")
-        if self.dim == 0:
-            self.wrong("dim", self.dim, "another axis than the batch")
-
-    def lower(self, g: Graph, inputs: Sequence[Value], params: Sequence[Value]) -> Sequence[Value]:
-        """One op."""
-        share = g(ops.Accuracy(self.dim), *inputs)
-        complement = "error" if self.report_error else ""
-        g.report("accuracy", share, count=inputs[1].spec.size, percent=True, complement=complement)
         return []

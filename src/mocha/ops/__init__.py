@@ -3,10 +3,11 @@
 from mocha.ops.adaptive import AdadeltaStep, AdagradStep, AdamStep, RmsPropStep
 from mocha.ops.base import Array, Op, Shape, Spec
 from mocha.ops.batch_norm import BatchNormTest, BatchNormTrain, MovingAverage, ScaleChannels
+from mocha.ops.class_weights import ClassWeights
 from mocha.ops.compound import Chain, Gradient
 from mocha.ops.conv import Convolution
 from mocha.ops.dense import InnerProduct
-from mocha.ops.loss import Accuracy, SoftmaxLoss, SquareLoss
+from mocha.ops.loss import Accuracy, MultinomialLogisticLoss, SoftmaxLoss, SquareLoss
 from mocha.ops.norm import LRN
 from mocha.ops.pointwise import (
     Abs,
@@ -39,7 +40,7 @@ __all__ = [
     "Subtract", "Sum", "Tanh",
     "ReduceMean", "ReduceSum", "ReduceSumOfSquares", "Softmax",
     "LRN", "BatchNormTest", "BatchNormTrain", "MovingAverage", "ScaleChannels",
-    "Accuracy", "SoftmaxLoss", "SquareLoss",
+    "Accuracy", "ClassWeights", "MultinomialLogisticLoss", "SoftmaxLoss", "SquareLoss",
     "Concat", "Fill", "Identity", "Reorder", "Reshape", "Slice", "Dropout",
     "ClipByNorm", "GlobalNorm", "L1Decay", "L2Decay", "L2NormConstraint", "NesterovStep", "SgdStep",
     "AdadeltaStep", "AdagradStep", "AdamStep", "RmsPropStep",

@@ -14,6 +14,10 @@ import numpy as np
 
 from mocha.errors import FormatError, ShapeError
 from mocha.ops.base import Array, Op, Spec, check_axis, check_float
+from mocha.ops.class_weights import ClassWeights
+
+LEAST = 1e-20
+"""What a logarithm is taken of at least, so that a probability of 0 gives a large loss and not an infinite one."""
 
 
 def _check_labels(op: Op, x: Spec, label: Spec, axis: int) -> None:
@@ -48,72 +52,156 @@ def class_numbers(label: Array, classes: int) -> np.ndarray[Any, np.dtype[np.int
 
 
 @dataclasses.dataclass(frozen=True)
-class SoftmaxLoss(Op):
-    """loss = -weight / P sum over positions of ln softmax(x)[label]; the second output is the softmax.
-
-    Shapes: x (..., C, ...), label with one element a position (P of them) -> loss (), probability like x.
-    dx = dloss weight / P (softmax(x) - onehot(label)). The logarithm is taken of no quotient: ln softmax is
-    x - max - ln sum exp(x - max), so a score however small gives a finite loss.
+class _HardLabelLoss(Op):
+    """What losses share that look at one class at each of P positions, the label's.
 
     Args:
         axis: the axis of the classes.
         weight: factor of the loss.
+        weights: what a position counts, by its class; None for 1 everywhere.
     """
 
     axis: int = 1
     weight: float = 1.0
-    n_aux = 1
+    weights: ClassWeights | None = None
 
-    def infer(self, x: Spec, label: Spec) -> tuple[Spec, Spec]:
-        """(..., C, ...), (P) -> (), (..., C, ...)."""
+    def _check(self, x: Spec, label: Spec) -> None:
         check_float(self, x)
         _check_labels(self, x, label, check_axis(self, self.axis, x))
-        return Spec((), x.dtype), x
+        if self.weights is not None:
+            self.weights.fit(x, self.axis)
 
     def _scores(self, x: Array) -> Array:
         """The class axis last: (P, C)."""
         return np.moveaxis(x, self.axis, -1).reshape(-1, x.shape[self.axis])
 
-    def _onehot_places(self, label: Array, classes: int) -> tuple[Array, Array]:
+    def _places(self, label: Array, classes: int) -> tuple[Array, Array]:
         # the positions of `_scores` run over the other axes of x in row-major order, as the label's elements do
         numbers = class_numbers(label, classes).reshape(-1)
         return np.arange(numbers.size), numbers
 
-    def forward(self, x: Array, label: Array) -> tuple[Array, Array]:
-        """By logarithms of the sums of exponentials, added up in float64."""
-        classes = x.shape[self.axis]
-        places = self._onehot_places(label, classes)
-        with np.errstate(invalid="ignore"):
-            shifted = x - x.max(axis=self.axis, keepdims=True)
-            e = np.exp(shifted)
-            total = e.sum(axis=self.axis, keepdims=True)
-            log_likelihood = self._scores(shifted - np.log(total))[places]
-            loss = -self.weight * log_likelihood.sum(dtype=np.float64) / max(places[0].size, 1)
-            return np.asarray(loss, x.dtype), np.asarray(e / total)
+    def _counts(self, x: Array, places: tuple[Array, Array]) -> Array | float:
+        """What each position counts: (P), or 1."""
+        return 1.0 if self.weights is None else self.weights.at(places[1], Spec.of(x), self.axis)
 
-    def backward(
-        self, grads: Sequence[Array], inputs: Sequence[Array], outputs: Sequence[Array], wanted: Sequence[bool]
-    ) -> Sequence[Array | None]:
-        """Weight / P (softmax - onehot)."""
-        probability, label = outputs[1], inputs[1]
-        scores = self._scores(probability).copy()
-        places = self._onehot_places(label, scores.shape[1])
-        scores[places] -= 1
-        scores *= grads[0] * probability.dtype.type(self.weight / max(places[0].size, 1))
-        moved = np.moveaxis(probability, self.axis, -1)
-        return np.ascontiguousarray(np.moveaxis(scores.reshape(moved.shape), -1, self.axis)), None
+    def _mean(self, x: Array, log_likelihood: Array, places: tuple[Array, Array]) -> Array:
+        """The loss: -weight times the weighted sum of the logarithms / P, added up in float64."""
+        total = np.sum(log_likelihood * self._counts(x, places), dtype=np.float64)
+        return np.asarray(-self.weight * total / max(places[0].size, 1), x.dtype)
 
-    def reads(self, n_inputs: int, n_outputs: int) -> tuple[Sequence[int], Sequence[int]]:
-        """The labels and the softmax."""
-        return (1,), (1,)
+    def _factors(self, dloss: Array, x: Array, places: tuple[Array, Array]) -> Array:
+        """What the slope at each position is multiplied by: (P, 1), or a number."""
+        factor = dloss * x.dtype.type(self.weight / max(places[0].size, 1))
+        counts = self._counts(x, places)
+        return np.asarray(factor if isinstance(counts, float) else (factor * counts.astype(x.dtype))[:, np.newaxis])
+
+    def _put_back(self, scores: Array, like: Array) -> Array:
+        """(P, C) with the class axis where it was."""
+        moved = np.moveaxis(like, self.axis, -1)
+        return np.ascontiguousarray(np.moveaxis(scores.reshape(moved.shape), -1, self.axis))
 
     def differentiable(self, n_inputs: int) -> Sequence[int]:
         """The scores, not the labels."""
         return (0,)
 
+
+@dataclasses.dataclass(frozen=True)
+class SoftmaxLoss(_HardLabelLoss):
+    """loss = -weight / P sum over positions of w ln softmax(x)[label]; the second output is the softmax.
+
+    Shapes: x (..., C, ...), label with one element a position (P of them) -> loss (), probability like x.
+    w, the class weight of the label at its position, is 1 without `weights`.
+    dx = dloss weight / P w (softmax(x) - onehot(label)). The logarithm is taken of no quotient: ln softmax is
+    x - max - ln sum exp(x - max), so a score however small gives a finite loss.
+
+    Args:
+        axis: the axis of the classes.
+        weight: factor of the loss.
+        weights: `ClassWeights`, or None.
+    """
+
+    n_aux = 1
+
+    def infer(self, x: Spec, label: Spec) -> tuple[Spec, Spec]:
+        """(..., C, ...), (P) -> (), (..., C, ...)."""
+        self._check(x, label)
+        return Spec((), x.dtype), x
+
+    def forward(self, x: Array, label: Array) -> tuple[Array, Array]:
+        """By logarithms of the sums of exponentials, added up in float64."""
+        places = self._places(label, x.shape[self.axis])
+        with np.errstate(invalid="ignore"):
+            shifted = x - x.max(axis=self.axis, keepdims=True)
+            e = np.exp(shifted)
+            total = e.sum(axis=self.axis, keepdims=True)
+            log_likelihood = self._scores(shifted - np.log(total))[places]
+            return self._mean(x, log_likelihood, places), np.asarray(e / total)
+
+    def backward(
+        self, grads: Sequence[Array], inputs: Sequence[Array], outputs: Sequence[Array], wanted: Sequence[bool]
+    ) -> Sequence[Array | None]:
+        """Weight / P w (softmax - onehot)."""
+        probability, label = outputs[1], inputs[1]
+        scores = self._scores(probability).copy()
+        places = self._places(label, scores.shape[1])
+        scores[places] -= 1
+        scores *= self._factors(grads[0], probability, places)
+        return self._put_back(scores, probability), None
+
+    def reads(self, n_inputs: int, n_outputs: int) -> tuple[Sequence[int], Sequence[int]]:
+        """The labels and the softmax."""
+        return (1,), (1,)
+
     def work(self, inputs: Sequence[Spec], outputs: Sequence[Spec]) -> int:
         """As softmax."""
         return 5 * inputs[0].size
+
+
+@dataclasses.dataclass(frozen=True)
+class MultinomialLogisticLoss(_HardLabelLoss):
+    """loss = -weight / P sum over positions of w ln max(x[label], 1e-20), for x that are probabilities already.
+
+    Shapes: x (..., C, ...), label with one element a position (P of them) -> loss ().
+    w, the class weight of the label at its position, is 1 without `weights`.
+    dx = -dloss weight / P w / max(x, 1e-20) at the labels, and 0 elsewhere. That is Caffe's: it does not become 0 below
+    1e-20, so that an answer that is hopelessly wrong is still corrected.
+
+    Args:
+        axis: the axis of the classes.
+        weight: factor of the loss.
+        weights: `ClassWeights`, or None.
+    """
+
+    def infer(self, x: Spec, label: Spec) -> Spec:
+        """(..., C, ...), (P) -> ()."""
+        self._check(x, label)
+        return Spec((), x.dtype)
+
+    def forward(self, x: Array, label: Array) -> Array:
+        """Logarithms added up in float64."""
+        places = self._places(label, x.shape[self.axis])
+        log_likelihood = np.log(np.maximum(self._scores(x)[places], x.dtype.type(LEAST)))
+        return self._mean(x, log_likelihood, places)
+
+    def backward(
+        self, grads: Sequence[Array], inputs: Sequence[Array], outputs: Sequence[Array], wanted: Sequence[bool]
+    ) -> Sequence[Array | None]:
+        """-weight / P w / max(x, 1e-20) at the labels."""
+        x, label = inputs
+        scores = self._scores(x)
+        places = self._places(label, scores.shape[1])
+        slopes = np.zeros_like(scores)
+        factors = self._factors(grads[0], x, places).reshape(-1)
+        slopes[places] = -factors / np.maximum(scores[places], x.dtype.type(LEAST))
+        return self._put_back(slopes, x), None
+
+    def reads(self, n_inputs: int, n_outputs: int) -> tuple[Sequence[int], Sequence[int]]:
+        """Both inputs."""
+        return (0, 1), ()
+
+    def work(self, inputs: Sequence[Spec], outputs: Sequence[Spec]) -> int:
+        """A logarithm a label."""
+        return inputs[1].size
 
 
 @dataclasses.dataclass(frozen=True)

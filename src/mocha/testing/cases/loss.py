@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from mocha.ops import Accuracy, Shape, SoftmaxLoss, SquareLoss
-from mocha.testing.case import Case, apart, coarse, fixed, labels
+from mocha.ops import Accuracy, ClassWeights, MultinomialLogisticLoss, Op, Shape, SoftmaxLoss, SquareLoss
+from mocha.testing.case import Case, apart, between, coarse, fixed, labels
 
 # (about, scores, axis, labels, type of the labels)
 _LABELLED: list[tuple[str, Shape, int, Shape, npt.DTypeLike]] = [
@@ -27,6 +27,40 @@ _LABELLED: list[tuple[str, Shape, int, Shape, npt.DTypeLike]] = [
 ]
 
 _EXTREME = fixed([[1e4, -1e4, 0.0], [-1e4, 1e4, 0.0], [1e4, 1e4, 1e4]])
+_NO_CHANCE = fixed([[0.0, 1.0, 0.5], [0.0, 1e-30, 1.0], [1.0, 1.0, -1.0], [np.nan, 1.0, 0.0]])
+
+
+def _some_weights(shape: Shape, normalize: str) -> ClassWeights:
+    return ClassWeights.of(np.random.default_rng(1).uniform(0.2, 2, shape), normalize)
+
+
+# (about, scores, axis, shape of the weights)
+_WEIGHTED: list[tuple[str, Shape, int, Shape]] = [
+    ("of classes", (4, 5), 1, (5,)),
+    ("of each example", (4, 5), 1, (4, 5)),
+    ("of classes, image", (2, 4, 3, 2), 1, (4,)),
+    ("of classes, image wider than a vector", (2, 3, 5, 7), 1, (3,)),
+    ("of an example, image", (2, 4, 3, 2), 1, (4, 3, 2)),
+    ("of all, image", (2, 4, 3, 2), 1, (2, 4, 3, 2)),
+    ("of classes, axis 2", (2, 3, 4, 2), 2, (4,)),
+    ("of an example, axis 2", (2, 3, 4, 2), 2, (3, 4, 2)),
+    ("of classes, the last axis", (2, 3, 4), -1, (4,)),
+    ("of an example, the last axis", (2, 3, 4), -1, (3, 4)),
+]
+
+
+def _weighted(kind: type[SoftmaxLoss | MultinomialLogisticLoss], probabilities: bool) -> list[Case]:
+    """Class weights of each shape, scaled in each way."""
+    cases = []
+    for about, shape, axis, weights in _WEIGHTED:
+        places = tuple(n for i, n in enumerate(shape) if i != axis % len(shape))
+        scores = between(0.1, 1.0, *shape) if probabilities else shape
+        for normalize in ("local", "global", "no"):
+            op: Op = kind(axis, 0.7, _some_weights(weights, normalize))
+            made = (scores, labels(*places, classes=shape[axis]))
+            cases.append(Case(f"weights {about}, normalize {normalize}", op, made))
+    return cases
+
 
 CASES: list[Case] = [
     *(
@@ -35,6 +69,17 @@ CASES: list[Case] = [
     ),
     Case("weight 0.3", SoftmaxLoss(weight=0.3), ((4, 5), labels(4, classes=5))),
     Case("scores of 1e4", SoftmaxLoss(), (_EXTREME, fixed([0, 0, 1])), checked=()),
+    *_weighted(SoftmaxLoss, False),
+    *(
+        Case(
+            about,
+            MultinomialLogisticLoss(axis, 0.3),
+            (between(0.1, 1.0, *shape), labels(*places, classes=shape[axis], dtype=dtype)),
+        )
+        for about, shape, axis, places, dtype in _LABELLED
+    ),
+    *_weighted(MultinomialLogisticLoss, True),
+    Case("no probability", MultinomialLogisticLoss(), (_NO_CHANCE, fixed([0, 1, 2, 0])), checked=()),
     Case("matrix", SquareLoss(), ((4, 3), (4, 3))),
     Case("image, weight 0.3", SquareLoss(0.3), ((2, 3, 2, 2), (2, 3, 2, 2))),
     Case("other shape, same size", SquareLoss(), ((4, 3, 1, 1), (4, 3))),

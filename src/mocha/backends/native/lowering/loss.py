@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from mocha.backends.native.calls import Call, Layouts, Lowering, around_axis, is_channels_last
 from mocha.graph import Node, Value
-from mocha.ops import Accuracy, Gradient, Op, SoftmaxLoss, SquareLoss
+from mocha.ops import Accuracy, Gradient, MultinomialLogisticLoss, Op, SoftmaxLoss, SquareLoss
+from mocha.ops.loss import LEAST
 
 _LABEL_TYPES = {np.dtype(np.int32): 1, np.dtype(np.int64): 2, np.dtype(np.uint8): 3}
 """How the kernels number the types of labels; 0 is that of the scores."""
@@ -21,24 +24,29 @@ def _turned(node: Node, layouts: Layouts) -> bool:
     return any(is_channels_last(value, layouts) for value in (*node.inputs, *node.outputs))
 
 
-def _softmax_loss(op: Op, node: Node, layouts: Layouts) -> list[Call] | None:
-    assert isinstance(op, SoftmaxLoss)
-    x, label = node.inputs
-    kind = _label_type(label, x)
-    if kind is None or _turned(node, layouts):
-        return None
-    ints = (*around_axis(x, op.axis, layouts), kind)
-    return [Call("softmax_loss_forward", node.inputs, node.outputs, ints, (op.weight,))]
+def _with_class_weights(op: SoftmaxLoss | MultinomialLogisticLoss, x: Value) -> tuple[tuple[int, int], Sequence[float]]:
+    """The attributes that stand for the class weights: how many, and whether there is one a class; the weights."""
+    if op.weights is None:
+        return (0, 0), ()
+    fitted = op.weights.fit(x.spec, op.axis)
+    # what is not one a class has the extents of an example, or of the blob, and repeats in memory as it is
+    return (fitted.size, int(fitted.size == x.shape[op.axis])), fitted.reshape(-1).tolist()
 
 
-def _softmax_loss_back(op: Op, node: Node, layouts: Layouts) -> list[Call] | None:
-    assert isinstance(op, SoftmaxLoss)
-    label, probability, _ = node.inputs
-    kind = _label_type(label, probability)
-    if kind is None or _turned(node, layouts):
-        return None
-    ints = (*around_axis(probability, op.axis, layouts), kind)
-    return [Call("softmax_loss_backward", node.inputs, node.outputs, ints, (op.weight,))]
+def _hard_label_loss(kernel: str, x_at: int, label_at: int, *before: float) -> Lowering:
+    """A loss of hard labels, given which inputs are the scores (or the softmax) and the labels."""
+
+    def lower(op: Op, node: Node, layouts: Layouts) -> list[Call] | None:
+        assert isinstance(op, (SoftmaxLoss, MultinomialLogisticLoss))
+        x, label = node.inputs[x_at], node.inputs[label_at]
+        kind = _label_type(label, x)
+        if kind is None or _turned(node, layouts):
+            return None
+        counts, numbers = _with_class_weights(op, x)
+        ints = (*around_axis(x, op.axis, layouts), kind, *counts)
+        return [Call(kernel, node.inputs, node.outputs, ints, (*before, op.weight, *numbers))]
+
+    return lower
 
 
 def _square_loss(op: Op, node: Node, layouts: Layouts) -> list[Call] | None:
@@ -69,8 +77,13 @@ def _accuracy(op: Op, node: Node, layouts: Layouts) -> list[Call] | None:
 
 
 FORWARD: dict[type[Op], Lowering] = {
-    SoftmaxLoss: _softmax_loss,
+    SoftmaxLoss: _hard_label_loss("softmax_loss_forward", 0, 1),
+    MultinomialLogisticLoss: _hard_label_loss("multinomial_loss_forward", 0, 1, LEAST),
     SquareLoss: _square_loss,
     Accuracy: _accuracy,
 }
-BACKWARD: dict[type[Op], Lowering] = {SoftmaxLoss: _softmax_loss_back, SquareLoss: _square_loss_back}
+BACKWARD: dict[type[Op], Lowering] = {
+    SoftmaxLoss: _hard_label_loss("softmax_loss_backward", 1, 0),
+    MultinomialLogisticLoss: _hard_label_loss("multinomial_loss_backward", 0, 1, LEAST),
+    SquareLoss: _square_loss_back,
+}

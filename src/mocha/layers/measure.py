@@ -1,0 +1,38 @@
+"""Layers that measure how good a prediction is, without a part in the objective. They have no tops."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from mocha import ops
+from mocha.graph import Graph, Value
+from mocha.layers.base import Layer, class_axis
+
+
+class AccuracyLayer(Layer):
+    """The share of labels that are the class of the largest score (the first of equal ones).
+
+    The mean over an epoch is reported as ``<name>-accuracy``.
+
+    Args:
+        dim: the axis of the classes, from 0 for the batch; not the batch.
+        report_error: report 1 - accuracy too, as ``<name>-error``.
+    """
+
+    name: str = "accuracy"
+    dim: int = 1
+    report_error: bool = False
+    n_bottoms: ClassVar[int | None] = 2
+    n_tops: ClassVar[int | None] = 0
+
+    def check(self) -> None:
+        """Property by property."""
+        class_axis(self)
+
+    def lower(self, g: Graph, inputs: Sequence[Value], params: Sequence[Value]) -> Sequence[Value]:
+        """One op."""
+        share = g(ops.Accuracy(self.dim), *inputs)
+        complement = "error" if self.report_error else ""
+        g.report("accuracy", share, count=inputs[1].spec.size, percent=True, complement=complement)
+        return []
