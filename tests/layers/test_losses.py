@@ -6,14 +6,22 @@ from tests.layers.test_gradients import check_net, numbers
 
 from mocha import (
     BackendUnavailable,
+    BinaryAccuracyLayer,
+    BinaryCrossEntropyLossLayer,
     ConfigError,
     FormatError,
+    GaussianKLLossLayer,
+    HingeLossLayer,
+    Initializer,
+    InnerProductLayer,
     MemoryDataLayer,
     MultinomialLogisticLossLayer,
     Net,
     ShapeError,
+    SoftlabelSoftmaxLossLayer,
     SoftmaxLayer,
     SoftmaxLossLayer,
+    SquareLossLayer,
 )
 from mocha.backends import Backend
 
@@ -134,3 +142,182 @@ def test_class_weights_are_a_copy():
     weights[0] = 5
     assert layer.weights.tolist() == [1, 1, 1]
     assert layer.copy(weights=()).weights == ()
+
+
+# -- soft labels
+
+
+SOFT = RNG.uniform(0, 1, (2, 3, 2, 2))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("dim", [1, 2])
+@pytest.mark.parametrize("unit", [True, False], ids=["distributions", "any sum"])
+def test_softlabel_softmax_loss(backend, dtype, dim, unit):
+    y = SOFT / SOFT.sum(axis=dim, keepdims=True) if unit else SOFT
+    layer = SoftlabelSoftmaxLossLayer(weight=0.5, dim=dim, bottoms=BOTH)
+    loss, (dx, dy), _ = run(layer, IMAGE.astype(dtype), y.astype(dtype), backend)
+    p, positions = softmax(IMAGE, dim), IMAGE.size / IMAGE.shape[dim]
+    assert loss == pytest.approx(-0.5 / positions * np.sum(y * np.log(p)), rel=1e-5)
+    np.testing.assert_allclose(dx, 0.5 / positions * (p * y.sum(axis=dim, keepdims=True) - y), rtol=1e-4, atol=1e-7)
+    assert dy is None
+
+
+def test_softlabel_softmax_loss_by_differences():
+    layer = SoftlabelSoftmaxLossLayer(weight=0.7, bottoms=BOTH)
+    found, _ = check_net([layer], {"x": IMAGE, "label": SOFT})
+    assert set(found) == {"x"}
+
+
+def test_softlabel_loss_of_hard_labels_is_softmax_loss(backend):
+    k = CLASSES.astype(int)
+    hard = run(SoftmaxLossLayer(bottoms=BOTH), X, CLASSES, backend)
+    soft = run(SoftlabelSoftmaxLossLayer(bottoms=BOTH), X, np.eye(3)[k], backend)
+    assert soft[0] == pytest.approx(hard[0], rel=1e-12)
+    np.testing.assert_allclose(soft[1][0], hard[1][0], rtol=1e-12, atol=1e-15)
+
+
+def test_an_impossible_class_without_a_label_costs_nothing(backend):
+    x, y = np.array([[0.0, -np.inf, 0.0]]), np.array([[0.5, 0.0, 0.5]])
+    loss, (dx, _), _ = run(SoftlabelSoftmaxLossLayer(bottoms=BOTH), x, y, backend)
+    assert loss == pytest.approx(np.log(2))
+    np.testing.assert_allclose(dx, 0, atol=1e-15)
+
+
+# -- pairs of elements
+
+SIGNS = np.array([1.0, -1, -1, 1, 1])
+UNIT = RNG.uniform(0.1, 0.9, (3, 5))
+SIGMA = RNG.uniform(0.3, 2, (3, 5))
+SCORES = np.array([[0.3, 2, -0.5, -3, 0.4], [-2, -2, 0.7, 1.5, 0.1], [0.2, 0.4, -4, -0.2, 5]])
+
+
+class Same(Initializer):
+    """The identity, so that a layer gives what it gets and yet can learn."""
+
+    def values(self, shape, draw):
+        return np.eye(*shape)
+
+
+def entropy(p, y):
+    return -(y * np.log(p) + (1 - y) * np.log(1 - p))
+
+
+# layer, both bottoms, the sum of the loss over all elements, its derivatives, the statistic
+PAIRS = {
+    "binary cross entropy": (
+        BinaryCrossEntropyLossLayer, UNIT, UNIT[::-1] ** 2, entropy,
+        lambda p, y: -(y / p - (1 - y) / (1 - p)), lambda p, y: -np.log(p / (1 - p)), None,
+    ),
+    "hinge": (
+        HingeLossLayer, SCORES, np.tile(SIGNS, (3, 1)), lambda x, y: np.maximum(0, 1 - x * y),
+        lambda x, y: -y * (x * y < 1), lambda x, y: -x * (x * y < 1), "loss-hinge-loss",
+    ),
+    "Gaussian": (
+        GaussianKLLossLayer, numbers(3, 5), SIGMA, lambda m, s: (m**2 + s**2 - 2 * np.log(s) - 1) / 2,
+        lambda m, s: m, lambda m, s: s - 1 / s, "loss-encoder-loss",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("pair", PAIRS)
+@pytest.mark.parametrize("rank", [(3, 5), (3, 5, 1, 1)], ids=["same rank", "other rank"])
+def test_pairs(backend, pair, rank, dtype):
+    kind, a, b, terms, da, db, statistic = PAIRS[pair]
+    layer = kind(name="loss", weight=0.6, bottoms=BOTH)
+    loss, found, statistics = run(layer, a.astype(dtype), b.reshape(rank).astype(dtype), backend)
+    expected = 0.6 / 3 * np.sum(terms(a, b))
+    assert loss == pytest.approx(expected, rel=1e-5 if dtype is np.float32 else 1e-12)
+    close = {"rtol": 1e-4, "atol": 1e-5} if dtype is np.float32 else {"rtol": 1e-11, "atol": 1e-14}
+    np.testing.assert_allclose(found[0], 0.6 / 3 * da(a, b), **close)
+    np.testing.assert_allclose(found[1], 0.6 / 3 * db(a, b).reshape(rank), **close)
+    assert statistics == ({statistic: pytest.approx(float(loss))} if statistic else {})
+
+
+@pytest.mark.parametrize("pair", PAIRS)
+def test_pairs_by_differences(pair):
+    kind, a, b, *_ = PAIRS[pair]
+    found, _ = check_net([kind(weight=0.6, bottoms=BOTH)], {"x": a, "label": b})
+    assert set(found) == {"x", "label"}
+
+
+@pytest.mark.parametrize("pair", [*PAIRS, "square"])
+@pytest.mark.parametrize("which", [0, 1], ids=["the first", "the second"])
+def test_pairs_of_which_one_can_learn(backend, pair, which):
+    kind, a, b, _, *slopes, _ = PAIRS.get(pair, (SquareLossLayer, UNIT, SIGMA, None, lambda a, b: a - b,
+                                                lambda a, b: b - a, None))  # fmt: skip
+    tops = ["a", "b"]
+    data = MemoryDataLayer(data=[a, b], tops=tops, batch_size=3)
+    between = InnerProductLayer(name="ip", output_dim=5, weight_init=Same(), bottoms=[tops[which]], tops=["y"])
+    bottoms = ["y", "b"] if which == 0 else ["a", "y"]
+    with Backend(backend) as made, Net("one", made, [data, between, kind(name="loss", bottoms=bottoms)]) as net:
+        net.forward_backward()
+        slope = slopes[which](a, b) / 3
+        np.testing.assert_allclose(net.gradients["ip___bias"], slope.sum(axis=0), rtol=1e-10, atol=1e-13)
+        np.testing.assert_allclose(net.gradients["ip___weight"], slope.T @ (a, b)[which], rtol=1e-10, atol=1e-13)
+
+
+def test_clipped_logarithms(backend):
+    p, y = np.array([[0.0, 1.0, 1.0, 0.0]]), np.array([[1.0, 0.0, 1.0, 0.0]])
+    loss, (dp, dy), _ = run(BinaryCrossEntropyLossLayer(bottoms=BOTH), p, y, backend)
+    assert loss == pytest.approx(-2 * np.log(1e-20))
+    np.testing.assert_allclose(dp, [[-1e20, 1e20, -1, 1]])
+    np.testing.assert_allclose(dy, np.log(1e20) * np.array([[1, -1, -1, 1]]))
+    loss, (_, dsigma), _ = run(GaussianKLLossLayer(bottoms=BOTH), np.zeros((1, 1)), np.zeros((1, 1)), backend)
+    assert loss == pytest.approx(-np.log(1e-20) - 0.5)
+    np.testing.assert_allclose(dsigma, [[-1e20]])
+
+
+def test_gaussian_kl_loss_is_zero_at_the_standard_normal(backend):
+    layer = GaussianKLLossLayer()
+    assert layer.bottoms == ("mu", "sigma")
+    loss, found, _ = run(layer, np.zeros((2, 3)), np.ones((2, 3)), backend)
+    assert loss == 0
+    assert not np.any(found)
+
+
+@pytest.mark.parametrize("kind", [BinaryCrossEntropyLossLayer, HingeLossLayer, GaussianKLLossLayer])
+def test_pairs_of_other_sizes(kind):
+    with pytest.raises(ShapeError, match=r"layer 'loss': .* 3x5 float64 and 3x4 float64; expected the same examples"):
+        run(kind(name="loss", bottoms=BOTH), UNIT, UNIT[:, :4])
+
+
+def test_soft_labels_of_another_shape():
+    with pytest.raises(ShapeError, match=r"layer 'loss': .* input 2 is 4 float64, but input 1 is 4x3 float64"):
+        run(SoftlabelSoftmaxLossLayer(name="loss", bottoms=BOTH), X, CLASSES)
+
+
+# -- binary accuracy
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int32, np.int64, np.uint8])
+def test_binary_accuracy(backend, dtype):
+    x = np.array([[0.2, 0.5], [0.7, 0.9], [0.51, 0.1]])
+    bits = np.array([[0, 1], [1, 1], [0, 0]], dtype)
+    layer = BinaryAccuracyLayer(name="acc", threshold=0.5, report_error=True, bottoms=BOTH)
+    data = MemoryDataLayer(data=[x, bits], tops=BOTH, batch_size=3)
+    with Backend(backend) as made, Net("binary", made, [data, layer]) as net:
+        # 0.5 is not above 0.5, and 0.51 is: two are wrong
+        assert net.forward_epoch() == {"acc-accuracy": pytest.approx(4 / 6), "acc-error": pytest.approx(2 / 6)}
+        assert net.statistics_text() == ["acc: accuracy (avg over 6) = 66.6667%"]
+
+
+def test_binary_accuracy_of_signs(backend):
+    layer = BinaryAccuracyLayer(bottoms=BOTH)
+    found = run_measure(layer, np.array([[0.1], [-0.1], [0.0], [3.0]]), np.array([1.0, 1, -1, 1]), backend)
+    assert found == {"binary-accuracy-accuracy": 0.75}
+
+
+def run_measure(layer, x, label, backend):
+    data = MemoryDataLayer(data=[x, label], tops=BOTH, batch_size=len(x))
+    with Backend(backend) as made, Net("measure", made, [data, layer]) as net:
+        return net.forward_epoch()
+
+
+def test_binary_accuracy_that_cannot_be():
+    for wrong in (np.nan, np.inf, "half", None, True):
+        with pytest.raises(ConfigError, match=r"\('binary-accuracy'\): threshold is .* finite number"):
+            BinaryAccuracyLayer(threshold=wrong, bottoms=BOTH)
+    with pytest.raises(ShapeError, match=r"layer 'acc': .* 4x3 float64 and labels 4 float64; expected as many of each"):
+        run_measure(BinaryAccuracyLayer(name="acc", bottoms=BOTH), X, CLASSES, "numpy")

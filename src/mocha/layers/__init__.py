@@ -13,8 +13,17 @@ from mocha.layers.computation import (
     SoftmaxLayer,
 )
 from mocha.layers.data import AsyncHDF5DataLayer, DataLayer, HDF5DataLayer, MemoryDataLayer
-from mocha.layers.loss import LossLayer, MultinomialLogisticLossLayer, SoftmaxLossLayer, SquareLossLayer
-from mocha.layers.measure import AccuracyLayer
+from mocha.layers.loss import (
+    BinaryCrossEntropyLossLayer,
+    GaussianKLLossLayer,
+    HingeLossLayer,
+    LossLayer,
+    MultinomialLogisticLossLayer,
+    SoftlabelSoftmaxLossLayer,
+    SoftmaxLossLayer,
+    SquareLossLayer,
+)
+from mocha.layers.measure import AccuracyLayer, BinaryAccuracyLayer
 from mocha.layers.neurons import Neuron, Neurons
 from mocha.layers.norm import LRNLayer, LRNMode
 from mocha.layers.output import HDF5OutputLayer, MemoryOutputLayer, OutputLayer
@@ -26,5 +35,6 @@ __all__ = [
     "IdentityLayer", "InnerProductLayer", "LRNLayer",
     "LRNMode", "Layer", "LossLayer", "MemoryDataLayer", "Neuron", "Neurons", "Pooling", "PoolingLayer", "ReshapeLayer",
     "SoftmaxLayer", "SoftmaxLossLayer", "SquareLossLayer", "TrainableLayer",
-    "MultinomialLogisticLossLayer",
+    "BinaryAccuracyLayer", "BinaryCrossEntropyLossLayer", "GaussianKLLossLayer", "HingeLossLayer",
+    "MultinomialLogisticLossLayer", "SoftlabelSoftmaxLossLayer",
 ]  # fmt: skip

@@ -118,3 +118,77 @@ class SquareLossLayer(LossLayer):
         g.objective(self.name, loss)
         g.report("square-loss", loss, count=inputs[0].shape[0])
         return []
+
+
+class SoftlabelSoftmaxLossLayer(LossLayer):
+    """loss = -weight / P sum of label ln softmax(prediction): a cross entropy over P positions.
+
+    Shapes: prediction and label (N, C, ...), the labels of a position a distribution, as a rule. The gradient is right
+    for labels of any sum. The label gets none.
+
+    Args:
+        dim: the axis of the classes, from 0 for the batch; not the batch.
+    """
+
+    name: str = "softlabel-softmax-loss"
+    dim: int = 1
+
+    def check(self) -> None:
+        """Property by property."""
+        super().check()
+        class_axis(self)
+
+    def lower(self, g: Graph, inputs: Sequence[Value], params: Sequence[Value]) -> Sequence[Value]:
+        """One op."""
+        g.objective(self.name, g(ops.SoftlabelSoftmaxLoss(self.dim, float(self.weight)), *inputs))
+        return []
+
+
+class BinaryCrossEntropyLossLayer(LossLayer):
+    """loss = -weight / N sum of label ln prediction + (1 - label) ln(1 - prediction), for numbers from 0 to 1.
+
+    Logarithms are of 1e-20 at least. Both bottoms may get gradients, and may have different axes behind the batch, as
+    (N, 1) and (N), as long as they have as many elements.
+    """
+
+    name: str = "binary-cross-entropy-loss"
+
+    def lower(self, g: Graph, inputs: Sequence[Value], params: Sequence[Value]) -> Sequence[Value]:
+        """One op."""
+        g.objective(self.name, g(ops.BinaryCrossEntropyLoss(float(self.weight)), *inputs))
+        return []
+
+
+class HingeLossLayer(LossLayer):
+    """loss = weight / N sum of max(0, 1 - prediction label), for labels of -1 and 1.
+
+    Both bottoms may get gradients. The mean over an epoch is reported as ``<name>-hinge-loss``. (Mocha.jl on the CPU
+    left the weight out of the loss, but not out of the gradient. Here it is in both.)
+    """
+
+    name: str = "hinge-loss"
+
+    def lower(self, g: Graph, inputs: Sequence[Value], params: Sequence[Value]) -> Sequence[Value]:
+        """One op."""
+        loss = g(ops.HingeLoss(float(self.weight)), *inputs)
+        g.objective(self.name, loss)
+        g.report("hinge-loss", loss, count=inputs[0].shape[0])
+        return []
+
+
+class GaussianKLLossLayer(LossLayer):
+    """loss = weight / (2 N) sum of mu^2 + sigma^2 - 2 ln sigma - 1: what an encoder is away from N(0, 1).
+
+    The bottoms are the means and the standard deviations (> 0; not the variances) of normal distributions; both may
+    get gradients. The logarithm is of 1e-20 at least. The mean over an epoch is reported as ``<name>-encoder-loss``.
+    """
+
+    name: str = "gauss-kl-loss"
+    bottoms: Sequence[str] = ("mu", "sigma")
+
+    def lower(self, g: Graph, inputs: Sequence[Value], params: Sequence[Value]) -> Sequence[Value]:
+        """One op."""
+        loss = g(ops.GaussianKLLoss(float(self.weight)), *inputs)
+        g.objective(self.name, loss)
+        g.report("encoder-loss", loss, count=inputs[0].shape[0])
+        return []

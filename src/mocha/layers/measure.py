@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -35,4 +36,34 @@ class AccuracyLayer(Layer):
         share = g(ops.Accuracy(self.dim), *inputs)
         complement = "error" if self.report_error else ""
         g.report("accuracy", share, count=inputs[1].spec.size, percent=True, complement=complement)
+        return []
+
+
+class BinaryAccuracyLayer(Layer):
+    """The share of elements on the same side of a threshold as their labels: both above it, or neither.
+
+    The mean over an epoch is reported as ``<name>-accuracy``.
+
+    Args:
+        threshold: 0 for labels of -1 and 1, 0.5 for labels of 0 and 1. What equals it is not above it.
+        report_error: report 1 - accuracy too, as ``<name>-error``.
+    """
+
+    name: str = "binary-accuracy"
+    threshold: float = 0.0
+    report_error: bool = False
+    n_bottoms: ClassVar[int | None] = 2
+    n_tops: ClassVar[int | None] = 0
+
+    def check(self) -> None:
+        """The threshold."""
+        t = self.threshold
+        if isinstance(t, bool) or not isinstance(t, (int, float)) or not math.isfinite(t):
+            self.wrong("threshold", t, "a finite number")
+
+    def lower(self, g: Graph, inputs: Sequence[Value], params: Sequence[Value]) -> Sequence[Value]:
+        """One op."""
+        share = g(ops.BinaryAccuracy(float(self.threshold)), *inputs)
+        complement = "error" if self.report_error else ""
+        g.report("accuracy", share, count=inputs[0].spec.size, percent=True, complement=complement)
         return []

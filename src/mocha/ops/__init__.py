@@ -9,6 +9,13 @@ from mocha.ops.conv import Convolution
 from mocha.ops.dense import InnerProduct
 from mocha.ops.loss import Accuracy, MultinomialLogisticLoss, SoftmaxLoss, SquareLoss
 from mocha.ops.norm import LRN
+from mocha.ops.pair_loss import (
+    BinaryAccuracy,
+    BinaryCrossEntropyLoss,
+    GaussianKLLoss,
+    HingeLoss,
+    SoftlabelSoftmaxLoss,
+)
 from mocha.ops.pointwise import (
     Abs,
     Add,
@@ -41,6 +48,7 @@ __all__ = [
     "ReduceMean", "ReduceSum", "ReduceSumOfSquares", "Softmax",
     "LRN", "BatchNormTest", "BatchNormTrain", "MovingAverage", "ScaleChannels",
     "Accuracy", "ClassWeights", "MultinomialLogisticLoss", "SoftmaxLoss", "SquareLoss",
+    "BinaryAccuracy", "BinaryCrossEntropyLoss", "GaussianKLLoss", "HingeLoss", "SoftlabelSoftmaxLoss",
     "Concat", "Fill", "Identity", "Reorder", "Reshape", "Slice", "Dropout",
     "ClipByNorm", "GlobalNorm", "L1Decay", "L2Decay", "L2NormConstraint", "NesterovStep", "SgdStep",
     "AdadeltaStep", "AdagradStep", "AdamStep", "RmsPropStep",

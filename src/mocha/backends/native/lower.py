@@ -9,6 +9,7 @@ from mocha.backends.native.lowering import (
     dense,
     loss,
     norm,
+    pair_loss,
     pointwise,
     pool,
     random,
@@ -20,7 +21,7 @@ from mocha.backends.native.lowering import (
 from mocha.graph import Node
 from mocha.ops import Chain, Gradient, Op
 
-_FAMILIES = (batch_norm, conv, dense, loss, norm, pointwise, pool, random, reduce, shape, softmax, update)
+_FAMILIES = (batch_norm, conv, dense, loss, norm, pair_loss, pointwise, pool, random, reduce, shape, softmax, update)
 _FORWARD: dict[type[Op], Lowering] = {op: lower for family in _FAMILIES for op, lower in family.FORWARD.items()}
 _BACKWARD: dict[type[Op], Lowering] = {op: lower for family in _FAMILIES for op, lower in family.BACKWARD.items()}
 

@@ -13,6 +13,7 @@ from mocha.testing.cases import (
     dense,
     loss,
     norm,
+    pair_loss,
     pointwise,
     pool,
     random,
@@ -25,7 +26,8 @@ from mocha.testing.cases import (
 FAMILIES: dict[str, list[Case]] = {
     family.__name__.rpartition(".")[2]: family.CASES
     for family in (
-        conv, pool, norm, batch_norm, dense, pointwise, reduce, softmax, loss, shape, random, update, compound,
+        conv, pool, norm, batch_norm, dense, pointwise, reduce, softmax, loss, pair_loss, shape, random, update,
+        compound,
     )
 }  # fmt: skip
 """The cases by family."""

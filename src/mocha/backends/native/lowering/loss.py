@@ -15,11 +15,12 @@ _LABEL_TYPES = {np.dtype(np.int32): 1, np.dtype(np.int64): 2, np.dtype(np.uint8)
 """How the kernels number the types of labels; 0 is that of the scores."""
 
 
-def _label_type(label: Value, scores: Value) -> int | None:
+def label_type(label: Value, scores: Value) -> int | None:
+    """The number of the labels' type; None if the kernels do not read it."""
     return 0 if label.dtype == scores.dtype else _LABEL_TYPES.get(label.dtype)
 
 
-def _turned(node: Node, layouts: Layouts) -> bool:
+def turned(node: Node, layouts: Layouts) -> bool:
     """Whether a blob lies channels last; labels and scores are matched in row-major order."""
     return any(is_channels_last(value, layouts) for value in (*node.inputs, *node.outputs))
 
@@ -39,8 +40,8 @@ def _hard_label_loss(kernel: str, x_at: int, label_at: int, *before: float) -> L
     def lower(op: Op, node: Node, layouts: Layouts) -> list[Call] | None:
         assert isinstance(op, (SoftmaxLoss, MultinomialLogisticLoss))
         x, label = node.inputs[x_at], node.inputs[label_at]
-        kind = _label_type(label, x)
-        if kind is None or _turned(node, layouts):
+        kind = label_type(label, x)
+        if kind is None or turned(node, layouts):
             return None
         counts, numbers = _with_class_weights(op, x)
         ints = (*around_axis(x, op.axis, layouts), kind, *counts)
@@ -51,7 +52,7 @@ def _hard_label_loss(kernel: str, x_at: int, label_at: int, *before: float) -> L
 
 def _square_loss(op: Op, node: Node, layouts: Layouts) -> list[Call] | None:
     assert isinstance(op, SquareLoss)
-    if _turned(node, layouts):
+    if turned(node, layouts):
         return None
     a = node.inputs[0].spec
     return [Call("square_loss_forward", node.inputs, node.outputs, (a.size, a.shape[0]), (op.weight,))]
@@ -60,7 +61,7 @@ def _square_loss(op: Op, node: Node, layouts: Layouts) -> list[Call] | None:
 def _square_loss_back(op: Op, node: Node, layouts: Layouts) -> list[Call] | None:
     assert isinstance(op, SquareLoss)
     assert isinstance(node.op, Gradient)
-    if _turned(node, layouts):
+    if turned(node, layouts):
         return None
     a = node.inputs[0].spec
     ints = (a.size, a.shape[0], *map(int, node.op.wanted))
@@ -70,8 +71,8 @@ def _square_loss_back(op: Op, node: Node, layouts: Layouts) -> list[Call] | None
 def _accuracy(op: Op, node: Node, layouts: Layouts) -> list[Call] | None:
     assert isinstance(op, Accuracy)
     x, label = node.inputs
-    kind = _label_type(label, x)
-    if kind is None or _turned(node, layouts):
+    kind = label_type(label, x)
+    if kind is None or turned(node, layouts):
         return None
     return [Call("accuracy", node.inputs, node.outputs, (*around_axis(x, op.axis, layouts), kind))]
 
