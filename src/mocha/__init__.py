@@ -55,6 +55,7 @@ from mocha.layers import (
     SoftmaxLayer,
     SoftmaxLossLayer,
     SquareLossLayer,
+    WassersteinLossLayer,
 )
 from mocha.net import Net, Predictor, load_network, save_network
 from mocha.ops import Op, Spec
@@ -130,5 +131,5 @@ __all__ = [
     "setup", "setup_coffee_lounge", "Graph", "Op", "Phase", "Spec", "MochaError", "BackendUnavailable", "ConfigError",
     "FormatError", "ShapeError", "StateError", "TopologyError",
     "BinaryAccuracyLayer", "BinaryCrossEntropyLossLayer", "GaussianKLLossLayer", "HingeLossLayer",
-    "MultinomialLogisticLossLayer", "SoftlabelSoftmaxLossLayer",
+    "MultinomialLogisticLossLayer", "SoftlabelSoftmaxLossLayer", "WassersteinLossLayer",
 ]  # fmt: skip

@@ -12,25 +12,32 @@ from mocha.ops import (
     Abs,
     Add,
     AddBias,
+    BinaryAccuracy,
+    BinaryCrossEntropyLoss,
     Chain,
+    ClassWeights,
     Convolution,
     Dropout,
     Exp,
+    GaussianKLLoss,
+    HingeLoss,
     InnerProduct,
     LeakyReLU,
     MaxPooling,
     MeanPooling,
+    MultinomialLogisticLoss,
     ReduceMean,
     ReduceSum,
     ReLU,
     Sigmoid,
+    SoftlabelSoftmaxLoss,
     Softmax,
     SoftmaxLoss,
     SquareLoss,
     Tanh,
 )
 from mocha.testing import Case
-from mocha.testing.case import apart, labels, number, spoiled
+from mocha.testing.case import apart, between, labels, number, spoiled
 
 AROUND_VECTORS = (1, 2, 3, 4, 5, 7, 8, 9, 12, 15, 16, 17, 23, 24, 31, 32, 33, 47, 48, 49, 63, 64, 65, 70)
 
@@ -187,6 +194,14 @@ def poolings():
             yield Case(f"{channels} channels, {window}", MeanPooling(*window), (shape,))
 
 
+_CLASSES = ClassWeights.of([0.5, 1.0, 3.0])
+
+
+def _ones(n):
+    """As many class weights, the first of which is 3."""
+    return ClassWeights.of([3.0] + [1.0] * (n - 1), "no")
+
+
 def lengths():
     """Elements around the lengths of vectors, and around what is worth a thread."""
     for n in (*range(70), 4095, 4096, 4097, 8193, 16385, 33000):
@@ -203,7 +218,16 @@ def lengths():
             (Softmax(), (2, 3, 1, n)),
             (SoftmaxLoss(), (3, n), labels(3, classes=n)),
             (SoftmaxLoss(), (2, 3, 1, n), labels(2, 1, n, classes=3)),
+            (SoftmaxLoss(weights=_CLASSES), (2, 3, 1, n), labels(2, 1, n, classes=3)),
+            (SoftmaxLoss(weights=_ones(n)), (3, n), labels(3, classes=n)),
+            (MultinomialLogisticLoss(weights=_CLASSES), between(0.1, 1, 2, 3, 1, n), labels(2, 1, n, classes=3)),
             (SquareLoss(), (2, n), (2, n)),
+            (SoftlabelSoftmaxLoss(), (3, n), between(0, 1, 3, n)),
+            (SoftlabelSoftmaxLoss(), (2, 3, 1, n), between(0, 1, 2, 3, 1, n)),
+            (BinaryCrossEntropyLoss(), between(0.1, 0.9, 2, n), between(0.1, 0.9, 2, n)),
+            (HingeLoss(), (2, n), (2, n)),
+            (GaussianKLLoss(), (2, n), between(0.2, 2, 2, n)),
+            (BinaryAccuracy(), (2, n), (2, n)),
             (AddBias(), (3, n), (n,)),
             (AddBias(), (2, 3, n), (3,)),
         ):

@@ -22,6 +22,7 @@ from mocha import (
     SoftmaxLayer,
     SoftmaxLossLayer,
     SquareLossLayer,
+    WassersteinLossLayer,
 )
 from mocha.backends import Backend
 
@@ -321,3 +322,50 @@ def test_binary_accuracy_that_cannot_be():
             BinaryAccuracyLayer(threshold=wrong, bottoms=BOTH)
     with pytest.raises(ShapeError, match=r"layer 'acc': .* 4x3 float64 and labels 4 float64; expected as many of each"):
         run_measure(BinaryAccuracyLayer(name="acc", bottoms=BOTH), X, CLASSES, "numpy")
+
+
+# -- transport
+
+
+def plan(a, b, metric, sharpness, iterations):
+    """Sinkhorn's iteration for one example: the plan and u."""
+    k, u = np.exp(-sharpness * metric), np.full(len(a), 1 / len(a))
+    for _ in range(iterations):
+        u = a / (k @ (b / (k.T @ u)))
+    return u[:, None] * k * (b / (k.T @ u)), u
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_wasserstein_loss(backend, dtype):
+    a, b = RNG.dirichlet(np.ones(5), 4), RNG.dirichlet(np.ones(3), 4)
+    metric = np.abs(np.subtract.outer(np.arange(5.0), 2 * np.arange(3.0)))
+    layer = WassersteinLossLayer(name="loss", M=metric, lambda_=2.0, sinkhorn_iter=30, bottoms=BOTH)
+    loss, (da, db), _ = run(layer, a.astype(dtype), b.astype(dtype), backend)
+    plans = [plan(x, y, metric, 2.0, 30) for x, y in zip(a, b, strict=True)]
+    close = 1e-5 if dtype is np.float32 else 1e-11
+    assert loss == pytest.approx(sum(np.sum(t * metric) for t, _ in plans) / 4, rel=close)
+    np.testing.assert_allclose(da, [np.log(u) / (2 * 4) for _, u in plans], rtol=10 * close, atol=close)
+    assert db is None
+
+
+def test_training_on_the_wasserstein_loss_moves_mass(backend):
+    metric = np.abs(np.subtract.outer(np.arange(5.0), np.arange(5.0)))
+    x, y = np.eye(5), np.eye(5)[::-1] * 0.8 + 0.04
+    layers = [InnerProductLayer(name="ip", output_dim=5, bottoms=["x"], tops=["score"]),
+              SoftmaxLayer(bottoms=["score"], tops=["p"]),
+              WassersteinLossLayer(M=metric, lambda_=5.0, bottoms=["p", "label"])]  # fmt: skip
+    data = MemoryDataLayer(data=[x, y], tops=BOTH, batch_size=5)
+    with Backend(backend) as made, Net("moving", made, [data, *layers], seed=1) as net:
+        before = net.forward_backward()
+        for _ in range(300):
+            weight = made.store.read("ip___weight")
+            made.store.write("ip___weight", weight - 2.0 * net.gradients["ip___weight"])
+            after = net.forward_backward()
+        assert after < 0.2 * before
+        assert net.blobs["p"].argmax(axis=1).tolist() == [4, 3, 2, 1, 0]
+
+
+def test_distributions_that_do_not_fit_the_metric():
+    layer = WassersteinLossLayer(name="loss", M=np.ones((3, 2)), lambda_=1.0, bottoms=BOTH)
+    with pytest.raises(ShapeError, match=r"layer 'loss': .* metric of 3x2; expected as many examples of 3 and of 2"):
+        run(layer, X, X)

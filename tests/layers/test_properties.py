@@ -36,6 +36,7 @@ from mocha import (
     SoftmaxLayer,
     SoftmaxLossLayer,
     SquareLossLayer,
+    WassersteinLossLayer,
 )
 
 ONE = {"bottoms": ["a"], "tops": ["b"]}
@@ -59,6 +60,7 @@ GOOD = {
     HingeLossLayer: {"name": "layer", **TWO},
     GaussianKLLossLayer: {"name": "layer"},
     BinaryAccuracyLayer: {"name": "layer", **TWO},
+    WassersteinLossLayer: {"name": "layer", "M": np.eye(3), "lambda_": 2.0, **TWO},
     MultinomialLogisticLossLayer: {"name": "layer", **TWO},
     SquareLossLayer: {"name": "layer", **TWO},
     AccuracyLayer: {"name": "layer", **TWO},
@@ -126,6 +128,11 @@ WRONG = [
     (SoftmaxLossLayer, {"dim": 1.0}, ["dim", "1.0", "number of an axis"]),
     *((k, {"weight": -1.0}, ["weight", "-1.0", ">= 0"]) for k in (SoftmaxLossLayer, SquareLossLayer)),
     (SquareLossLayer, {"weight": float("inf")}, ["weight", "inf"]),
+    *((WassersteinLossLayer, {"M": m}, ["M", "matrix of finite"]) for m in ([1.0, 2], [[np.nan]], [[]], "far", None)),
+    *((WassersteinLossLayer, {"lambda_": n}, ["lambda_", repr(n)]) for n in (0, 0.0, -1.0, float("inf"), "large")),
+    (WassersteinLossLayer, {"sinkhorn_iter": 0}, ["sinkhorn_iter", "0", ">= 1"]),
+    (SoftlabelSoftmaxLossLayer, {"dim": 0}, ["dim", "0", "another axis than the batch"]),
+    *((k, {"weight": -1.0}, ["weight", "-1.0", ">= 0"]) for k in (HingeLossLayer, GaussianKLLossLayer)),
     (MemoryDataLayer, {"batch_size": 0}, ["batch_size", "0", ">= 1"]),
     (MemoryDataLayer, {"bottoms": ["a"]}, ["bottoms", "['a']", "none"]),
     (MemoryDataLayer, {"tops": []}, ["tops", "[]", "one or more"]),

@@ -28,6 +28,7 @@ from mocha.layers.neurons import Neuron, Neurons
 from mocha.layers.norm import LRNLayer, LRNMode
 from mocha.layers.output import HDF5OutputLayer, MemoryOutputLayer, OutputLayer
 from mocha.layers.trainable import ConvolutionLayer, InnerProductLayer, TrainableLayer
+from mocha.layers.transport import WassersteinLossLayer
 
 __all__ = [
     "AccuracyLayer", "AsyncHDF5DataLayer", "ConcatLayer", "ConvolutionLayer", "DataLayer", "DropoutLayer",
@@ -36,5 +37,5 @@ __all__ = [
     "LRNMode", "Layer", "LossLayer", "MemoryDataLayer", "Neuron", "Neurons", "Pooling", "PoolingLayer", "ReshapeLayer",
     "SoftmaxLayer", "SoftmaxLossLayer", "SquareLossLayer", "TrainableLayer",
     "BinaryAccuracyLayer", "BinaryCrossEntropyLossLayer", "GaussianKLLossLayer", "HingeLossLayer",
-    "MultinomialLogisticLossLayer", "SoftlabelSoftmaxLossLayer",
+    "MultinomialLogisticLossLayer", "SoftlabelSoftmaxLossLayer", "WassersteinLossLayer",
 ]  # fmt: skip

@@ -38,6 +38,7 @@ from mocha.ops.random import Dropout
 from mocha.ops.reduce import ReduceMean, ReduceSum, ReduceSumOfSquares
 from mocha.ops.shape import Concat, Fill, Identity, Reorder, Reshape, Slice
 from mocha.ops.softmax import Softmax
+from mocha.ops.transport import GroundMetric, WassersteinLoss
 from mocha.ops.update import ClipByNorm, GlobalNorm, L1Decay, L2Decay, L2NormConstraint, NesterovStep, SgdStep
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "LRN", "BatchNormTest", "BatchNormTrain", "MovingAverage", "ScaleChannels",
     "Accuracy", "ClassWeights", "MultinomialLogisticLoss", "SoftmaxLoss", "SquareLoss",
     "BinaryAccuracy", "BinaryCrossEntropyLoss", "GaussianKLLoss", "HingeLoss", "SoftlabelSoftmaxLoss",
+    "GroundMetric", "WassersteinLoss",
     "Concat", "Fill", "Identity", "Reorder", "Reshape", "Slice", "Dropout",
     "ClipByNorm", "GlobalNorm", "L1Decay", "L2Decay", "L2NormConstraint", "NesterovStep", "SgdStep",
     "AdadeltaStep", "AdagradStep", "AdamStep", "RmsPropStep",

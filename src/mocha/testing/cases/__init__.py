@@ -20,14 +20,15 @@ from mocha.testing.cases import (
     reduce,
     shape,
     softmax,
+    transport,
     update,
 )
 
 FAMILIES: dict[str, list[Case]] = {
     family.__name__.rpartition(".")[2]: family.CASES
     for family in (
-        conv, pool, norm, batch_norm, dense, pointwise, reduce, softmax, loss, pair_loss, shape, random, update,
-        compound,
+        conv, pool, norm, batch_norm, dense, pointwise, reduce, softmax, loss, pair_loss, transport, shape, random,
+        update, compound,
     )
 }  # fmt: skip
 """The cases by family."""

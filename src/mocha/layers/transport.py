@@ -1,0 +1,59 @@
+"""The loss layer of optimal transport."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from mocha import ops
+from mocha.graph import Graph, Value
+from mocha.layers.base import Layer, number, positive_int
+
+
+class WassersteinLossLayer(Layer):
+    """loss = 1 / N sum of what it costs to move each prediction onto its label, by entropy-regularised transport.
+
+    Shapes: prediction (N, ...) of R numbers an example, label (N, ...) of S; each example is a distribution: numbers
+    >= 0 with the sum 1, as a `SoftmaxLayer` gives them.
+
+    The gradient is the dual potential ln(u) / (lambda N) of the regularised problem, as in Mocha.jl, and not the
+    derivative of the cost that is reported; see `mocha.ops.WassersteinLoss`. The label gets none. There is no weight:
+    a larger metric is a larger loss.
+
+    Args:
+        M: the ground metric, an R x S matrix of what it costs to move from a bin of the prediction to one of the label.
+        lambda_: Mocha's `lambda`, which is a reserved word in Python: how sharp the transport is, > 0. The product with
+            the largest cost should stay below 700.
+        sinkhorn_iter: iterations of Sinkhorn's algorithm, >= 1.
+    """
+
+    name: str = "wasserstein-loss"
+    M: npt.ArrayLike
+    lambda_: float
+    sinkhorn_iter: int = 50
+    n_bottoms: ClassVar[int | None] = 2
+    n_tops: ClassVar[int | None] = 0
+
+    def check(self) -> None:
+        """Property by property."""
+        try:
+            metric = np.array(self.M, np.float64)
+        except (TypeError, ValueError):
+            metric = np.array(np.nan)
+        if metric.ndim != 2 or not metric.size or not np.isfinite(metric).all():
+            self.wrong("M", self.M, "a matrix of finite numbers, a row for each bin of the prediction")
+        metric.flags.writeable = False
+        self.settle("M", metric)
+        number(self, "lambda_")
+        if self.lambda_ == 0:
+            self.wrong("lambda_", self.lambda_, "a number > 0")
+        positive_int(self, "sinkhorn_iter")
+
+    def lower(self, g: Graph, inputs: Sequence[Value], params: Sequence[Value]) -> Sequence[Value]:
+        """One op."""
+        op = ops.WassersteinLoss(ops.GroundMetric.of(self.M), float(self.lambda_), self.sinkhorn_iter)
+        g.objective(self.name, g(op, *inputs))
+        return []
