@@ -27,10 +27,13 @@ from mocha import (
     ParameterSpec,
     Pooling,
     PoolingLayer,
+    PowerLayer,
+    RandomMaskLayer,
     ReshapeLayer,
     SoftmaxLayer,
     SoftmaxLossLayer,
     Spec,
+    SplitLayer,
     SquareLossLayer,
     ops,
 )
@@ -141,6 +144,8 @@ CASES = {
     "subtract": (ElementWiseLayer, {"operation": ElementWiseFunctors.Subtract()}, [X2, X2[::-1]], 0),
     "multiply": (ElementWiseLayer, {"operation": ElementWiseFunctors.Multiply()}, [X2, X2[::-1]], 0),
     "divide": (ElementWiseLayer, {"operation": ElementWiseFunctors.Divide()}, [X2, X2[::-1] + 3], 0),
+    "power": (PowerLayer, {"power": 3, "scale": 0.5, "shift": 0.2}, [X2, numbers(3, 2)], 0),
+    "power of a positive base": (PowerLayer, {"power": -0.7, "scale": 0.5, "shift": 3}, [X4], 0),
     "concat": (ConcatLayer, {}, [X2, numbers(3, 2), numbers(3, 1)], 0),
     "concat of rows": (ConcatLayer, {"dim": 2}, [numbers(2, 2, 3), numbers(2, 2, 1)], 0),
 }
@@ -215,6 +220,13 @@ def test_dropout(auto_scale):
                            tops=["y"])  # fmt: skip
     found, _ = check_net([ip, drop], {"x": X2}, tops=["y"])
     assert len(found) == 3
+
+
+def test_random_masks_behind_a_split():
+    split = SplitLayer(bottoms=["x"], tops=["a", "b", "c"])
+    mask = RandomMaskLayer(ratio=0.4, bottoms=["a", "c"])
+    found, _ = check_net([split, mask], {"x": X2}, tops=["a", "b", "c"])
+    assert set(found) == {"x"}
 
 
 def test_two_dropouts_on_one_blob():

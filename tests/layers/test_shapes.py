@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 
 from mocha import (
+    ArgmaxLayer,
     ConcatLayer,
     ConstantInitializer,
     ConvolutionLayer,
     DropoutLayer,
     ElementWiseLayer,
     IdentityLayer,
+    Index2OnehotLayer,
     InnerProductLayer,
     L1Regu,
     L2Cons,
@@ -21,10 +23,13 @@ from mocha import (
     Phase,
     Pooling,
     PoolingLayer,
+    PowerLayer,
+    RandomMaskLayer,
     ReshapeLayer,
     ShapeError,
     SoftmaxLayer,
     Spec,
+    SplitLayer,
     XavierInitializer,
 )
 from mocha.graph import Graph
@@ -60,6 +65,11 @@ CASES = [
     (ConcatLayer, {"dim": 1}, [(4, 2, 3), (4, 5, 3), (4, 1, 3)], {}, [(4, 8, 3)]),
     (ConcatLayer, {"dim": 0}, [(4, 2), (1, 2)], {}, [(5, 2)]),
     (DropoutLayer, {}, [(4, 6)], {}, [(4, 6)]),
+    (RandomMaskLayer, {}, [(4, 6), (2, 3, 4)], {}, [(4, 6), (2, 3, 4)]),
+    (ArgmaxLayer, {"dim": 2}, [(4, 6, 3)], {}, [(4, 6, 1)]),
+    (Index2OnehotLayer, {"n_class": 3}, [(4,), (2, 1, 5)], {}, [(4, 3), (2, 3, 5)]),
+    (PowerLayer, {"power": 2.0}, [(4, 6), (2, 3, 4)], {}, [(4, 6), (2, 3, 4)]),
+    (SplitLayer, {}, [(4, 6)], {}, [(4, 6)] * 3),
 ]  # fmt: skip
 
 

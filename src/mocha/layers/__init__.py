@@ -9,10 +9,14 @@ from mocha.layers.computation import (
     IdentityLayer,
     Pooling,
     PoolingLayer,
+    PowerLayer,
+    RandomMaskLayer,
     ReshapeLayer,
     SoftmaxLayer,
+    SplitLayer,
 )
 from mocha.layers.data import AsyncHDF5DataLayer, DataLayer, HDF5DataLayer, MemoryDataLayer
+from mocha.layers.index import ArgmaxLayer, Index2OnehotLayer
 from mocha.layers.loss import AccuracyLayer, LossLayer, SoftmaxLossLayer, SquareLossLayer
 from mocha.layers.neurons import Neuron, Neurons
 from mocha.layers.norm import LRNLayer, LRNMode
@@ -20,9 +24,9 @@ from mocha.layers.output import HDF5OutputLayer, MemoryOutputLayer, OutputLayer
 from mocha.layers.trainable import ConvolutionLayer, InnerProductLayer, TrainableLayer
 
 __all__ = [
-    "AccuracyLayer", "AsyncHDF5DataLayer", "ConcatLayer", "ConvolutionLayer", "DataLayer", "DropoutLayer",
-    "ElementWiseFunctors", "ElementWiseLayer", "HDF5OutputLayer", "MemoryOutputLayer", "OutputLayer", "HDF5DataLayer",
-    "IdentityLayer", "InnerProductLayer", "LRNLayer",
-    "LRNMode", "Layer", "LossLayer", "MemoryDataLayer", "Neuron", "Neurons", "Pooling", "PoolingLayer", "ReshapeLayer",
-    "SoftmaxLayer", "SoftmaxLossLayer", "SquareLossLayer", "TrainableLayer",
+    "AccuracyLayer", "ArgmaxLayer", "AsyncHDF5DataLayer", "ConcatLayer", "ConvolutionLayer", "DataLayer",
+    "DropoutLayer", "ElementWiseFunctors", "ElementWiseLayer", "HDF5DataLayer", "HDF5OutputLayer", "IdentityLayer",
+    "Index2OnehotLayer", "InnerProductLayer", "LRNLayer", "LRNMode", "Layer", "LossLayer", "MemoryDataLayer",
+    "MemoryOutputLayer", "Neuron", "Neurons", "OutputLayer", "Pooling", "PoolingLayer", "PowerLayer", "RandomMaskLayer",
+    "ReshapeLayer", "SoftmaxLayer", "SoftmaxLossLayer", "SplitLayer", "SquareLossLayer", "TrainableLayer",
 ]  # fmt: skip

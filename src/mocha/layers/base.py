@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar, NoReturn, Self, dataclass_transform
@@ -169,6 +170,13 @@ def number(layer: Layer, field: str, low: float = 0.0) -> None:
     value = getattr(layer, field)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value < float("inf"):
         layer.wrong(field, value, f"a number >= {low:g}")
+
+
+def finite(layer: Layer, field: str) -> None:
+    """The property must be a finite number, of either sign."""
+    value = getattr(layer, field)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        layer.wrong(field, value, "a finite number")
 
 
 def pair(layer: Layer, field: str, low: int) -> None:

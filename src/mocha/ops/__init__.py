@@ -6,6 +6,7 @@ from mocha.ops.batch_norm import BatchNormTest, BatchNormTrain, MovingAverage, S
 from mocha.ops.compound import Chain, Gradient
 from mocha.ops.conv import Convolution
 from mocha.ops.dense import InnerProduct
+from mocha.ops.index import Argmax, OneHot
 from mocha.ops.loss import Accuracy, SoftmaxLoss, SquareLoss
 from mocha.ops.norm import LRN
 from mocha.ops.pointwise import (
@@ -41,6 +42,7 @@ __all__ = [
     "LRN", "BatchNormTest", "BatchNormTrain", "MovingAverage", "ScaleChannels",
     "Accuracy", "SoftmaxLoss", "SquareLoss",
     "Concat", "Fill", "Identity", "Reorder", "Reshape", "Slice", "Dropout",
+    "Argmax", "OneHot",
     "ClipByNorm", "GlobalNorm", "L1Decay", "L2Decay", "L2NormConstraint", "NesterovStep", "SgdStep",
     "AdadeltaStep", "AdagradStep", "AdamStep", "RmsPropStep",
 ]  # fmt: skip

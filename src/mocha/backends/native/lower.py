@@ -7,6 +7,7 @@ from mocha.backends.native.lowering import (
     batch_norm,
     conv,
     dense,
+    index,
     loss,
     norm,
     pointwise,
@@ -20,7 +21,7 @@ from mocha.backends.native.lowering import (
 from mocha.graph import Node
 from mocha.ops import Chain, Gradient, Op
 
-_FAMILIES = (batch_norm, conv, dense, loss, norm, pointwise, pool, random, reduce, shape, softmax, update)
+_FAMILIES = (batch_norm, conv, dense, loss, norm, pointwise, pool, random, index, reduce, shape, softmax, update)
 _FORWARD: dict[type[Op], Lowering] = {op: lower for family in _FAMILIES for op, lower in family.FORWARD.items()}
 _BACKWARD: dict[type[Op], Lowering] = {op: lower for family in _FAMILIES for op, lower in family.BACKWARD.items()}
 

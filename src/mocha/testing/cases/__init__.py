@@ -11,6 +11,7 @@ from mocha.testing.cases import (
     compound,
     conv,
     dense,
+    index,
     loss,
     norm,
     pointwise,
@@ -25,7 +26,7 @@ from mocha.testing.cases import (
 FAMILIES: dict[str, list[Case]] = {
     family.__name__.rpartition(".")[2]: family.CASES
     for family in (
-        conv, pool, norm, batch_norm, dense, pointwise, reduce, softmax, loss, shape, random, update, compound,
+        conv, pool, norm, batch_norm, dense, pointwise, reduce, softmax, loss, shape, random, index, update, compound,
     )
 }  # fmt: skip
 """The cases by family."""
