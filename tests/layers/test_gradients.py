@@ -8,6 +8,7 @@ import pytest
 from mocha import (
     ConcatLayer,
     ConvolutionLayer,
+    CropLayer,
     DropoutLayer,
     ElementWiseFunctors,
     ElementWiseLayer,
@@ -144,6 +145,8 @@ CASES = {
     "subtract": (ElementWiseLayer, {"operation": ElementWiseFunctors.Subtract()}, [X2, X2[::-1]], 0),
     "multiply": (ElementWiseLayer, {"operation": ElementWiseFunctors.Multiply()}, [X2, X2[::-1]], 0),
     "divide": (ElementWiseLayer, {"operation": ElementWiseFunctors.Divide()}, [X2, X2[::-1] + 3], 0),
+    "crop": (CropLayer, {"crop_size": (2, 3)}, [X4, numbers(2, 1, 3, 4)], 0),
+    "random crop": (CropLayer, {"crop_size": (2, 3), "random_crop": True, "random_mirror": True}, [X4, X4 + 1], 0),
     "power": (PowerLayer, {"power": 3, "scale": 0.5, "shift": 0.2}, [X2, numbers(3, 2)], 0),
     "power of a positive base": (PowerLayer, {"power": -0.7, "scale": 0.5, "shift": 3}, [X4], 0),
     "concat": (ConcatLayer, {}, [X2, numbers(3, 2), numbers(3, 1)], 0),

@@ -8,6 +8,7 @@ from mocha import (
     ConcatLayer,
     ConstantInitializer,
     ConvolutionLayer,
+    CropLayer,
     DropoutLayer,
     ElementWiseLayer,
     IdentityLayer,
@@ -68,6 +69,8 @@ CASES = [
     (RandomMaskLayer, {}, [(4, 6), (2, 3, 4)], {}, [(4, 6), (2, 3, 4)]),
     (ArgmaxLayer, {"dim": 2}, [(4, 6, 3)], {}, [(4, 6, 1)]),
     (Index2OnehotLayer, {"n_class": 3}, [(4,), (2, 1, 5)], {}, [(4, 3), (2, 3, 5)]),
+    (CropLayer, {"crop_size": (3, 2), "random_crop": True}, [(4, 2, 6, 3), (2, 1, 3, 2)], {},
+     [(4, 2, 3, 2), (2, 1, 3, 2)]),
     (PowerLayer, {"power": 2.0}, [(4, 6), (2, 3, 4)], {}, [(4, 6), (2, 3, 4)]),
     (SplitLayer, {}, [(4, 6)], {}, [(4, 6)] * 3),
 ]  # fmt: skip

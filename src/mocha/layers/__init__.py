@@ -15,6 +15,7 @@ from mocha.layers.computation import (
     SoftmaxLayer,
     SplitLayer,
 )
+from mocha.layers.crop import CropLayer
 from mocha.layers.data import AsyncHDF5DataLayer, DataLayer, HDF5DataLayer, MemoryDataLayer
 from mocha.layers.index import ArgmaxLayer, Index2OnehotLayer
 from mocha.layers.loss import AccuracyLayer, LossLayer, SoftmaxLossLayer, SquareLossLayer
@@ -24,7 +25,7 @@ from mocha.layers.output import HDF5OutputLayer, MemoryOutputLayer, OutputLayer
 from mocha.layers.trainable import ConvolutionLayer, InnerProductLayer, TrainableLayer
 
 __all__ = [
-    "AccuracyLayer", "ArgmaxLayer", "AsyncHDF5DataLayer", "ConcatLayer", "ConvolutionLayer", "DataLayer",
+    "AccuracyLayer", "ArgmaxLayer", "AsyncHDF5DataLayer", "ConcatLayer", "ConvolutionLayer", "CropLayer", "DataLayer",
     "DropoutLayer", "ElementWiseFunctors", "ElementWiseLayer", "HDF5DataLayer", "HDF5OutputLayer", "IdentityLayer",
     "Index2OnehotLayer", "InnerProductLayer", "LRNLayer", "LRNMode", "Layer", "LossLayer", "MemoryDataLayer",
     "MemoryOutputLayer", "Neuron", "Neurons", "OutputLayer", "Pooling", "PoolingLayer", "PowerLayer", "RandomMaskLayer",

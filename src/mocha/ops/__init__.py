@@ -5,6 +5,7 @@ from mocha.ops.base import Array, Op, Shape, Spec
 from mocha.ops.batch_norm import BatchNormTest, BatchNormTrain, MovingAverage, ScaleChannels
 from mocha.ops.compound import Chain, Gradient
 from mocha.ops.conv import Convolution
+from mocha.ops.crop import Crop
 from mocha.ops.dense import InnerProduct
 from mocha.ops.index import Argmax, OneHot
 from mocha.ops.loss import Accuracy, SoftmaxLoss, SquareLoss
@@ -42,6 +43,7 @@ __all__ = [
     "LRN", "BatchNormTest", "BatchNormTrain", "MovingAverage", "ScaleChannels",
     "Accuracy", "SoftmaxLoss", "SquareLoss",
     "Concat", "Fill", "Identity", "Reorder", "Reshape", "Slice", "Dropout",
+    "Crop",
     "Argmax", "OneHot",
     "ClipByNorm", "GlobalNorm", "L1Decay", "L2Decay", "L2NormConstraint", "NesterovStep", "SgdStep",
     "AdadeltaStep", "AdagradStep", "AdamStep", "RmsPropStep",

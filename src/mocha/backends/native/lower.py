@@ -6,6 +6,7 @@ from mocha.backends.native.calls import Call, Layouts, Lowering
 from mocha.backends.native.lowering import (
     batch_norm,
     conv,
+    crop,
     dense,
     index,
     loss,
@@ -21,7 +22,7 @@ from mocha.backends.native.lowering import (
 from mocha.graph import Node
 from mocha.ops import Chain, Gradient, Op
 
-_FAMILIES = (batch_norm, conv, dense, loss, norm, pointwise, pool, random, index, reduce, shape, softmax, update)
+_FAMILIES = (batch_norm, conv, dense, loss, norm, pointwise, pool, random, crop, index, reduce, shape, softmax, update)
 _FORWARD: dict[type[Op], Lowering] = {op: lower for family in _FAMILIES for op, lower in family.FORWARD.items()}
 _BACKWARD: dict[type[Op], Lowering] = {op: lower for family in _FAMILIES for op, lower in family.BACKWARD.items()}
 

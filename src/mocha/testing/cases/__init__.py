@@ -10,6 +10,7 @@ from mocha.testing.cases import (
     batch_norm,
     compound,
     conv,
+    crop,
     dense,
     index,
     loss,
@@ -26,7 +27,8 @@ from mocha.testing.cases import (
 FAMILIES: dict[str, list[Case]] = {
     family.__name__.rpartition(".")[2]: family.CASES
     for family in (
-        conv, pool, norm, batch_norm, dense, pointwise, reduce, softmax, loss, shape, random, index, update, compound,
+        conv, pool, norm, batch_norm, dense, pointwise, reduce, softmax, loss, shape, random, crop, index, update,
+        compound,
     )
 }  # fmt: skip
 """The cases by family."""
