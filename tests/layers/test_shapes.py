@@ -5,6 +5,7 @@ import pytest
 
 from mocha import (
     ArgmaxLayer,
+    ChannelPoolingLayer,
     ConcatLayer,
     ConstantInitializer,
     ConvolutionLayer,
@@ -71,6 +72,7 @@ CASES = [
     (Index2OnehotLayer, {"n_class": 3}, [(4,), (2, 1, 5)], {}, [(4, 3), (2, 3, 5)]),
     (CropLayer, {"crop_size": (3, 2), "random_crop": True}, [(4, 2, 6, 3), (2, 1, 3, 2)], {},
      [(4, 2, 3, 2), (2, 1, 3, 2)]),
+    (ChannelPoolingLayer, {"kernel": 3, "stride": 2}, [(4, 6, 3), (2, 4)], {}, [(4, 3, 3), (2, 2)]),
     (PowerLayer, {"power": 2.0}, [(4, 6), (2, 3, 4)], {}, [(4, 6), (2, 3, 4)]),
     (SplitLayer, {}, [(4, 6)], {}, [(4, 6)] * 3),
 ]  # fmt: skip

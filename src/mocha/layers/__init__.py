@@ -1,6 +1,7 @@
 """The layers that a net is declared with."""
 
-from mocha.layers.base import Layer
+from mocha.layers.base import Borrowed, Layer
+from mocha.layers.channel_pooling import ChannelPoolingLayer
 from mocha.layers.computation import (
     ConcatLayer,
     DropoutLayer,
@@ -16,18 +17,21 @@ from mocha.layers.computation import (
     SplitLayer,
 )
 from mocha.layers.crop import CropLayer
-from mocha.layers.data import AsyncHDF5DataLayer, DataLayer, HDF5DataLayer, MemoryDataLayer
+from mocha.layers.data import AsyncHDF5DataLayer, DataLayer, HDF5DataLayer, MemoryDataLayer, SourceLayer
 from mocha.layers.index import ArgmaxLayer, Index2OnehotLayer
 from mocha.layers.loss import AccuracyLayer, LossLayer, SoftmaxLossLayer, SquareLossLayer
 from mocha.layers.neurons import Neuron, Neurons
+from mocha.layers.noise import RandomNormalLayer
 from mocha.layers.norm import LRNLayer, LRNMode
 from mocha.layers.output import HDF5OutputLayer, MemoryOutputLayer, OutputLayer
+from mocha.layers.tied import TiedInnerProductLayer
 from mocha.layers.trainable import ConvolutionLayer, InnerProductLayer, TrainableLayer
 
 __all__ = [
-    "AccuracyLayer", "ArgmaxLayer", "AsyncHDF5DataLayer", "ConcatLayer", "ConvolutionLayer", "CropLayer", "DataLayer",
-    "DropoutLayer", "ElementWiseFunctors", "ElementWiseLayer", "HDF5DataLayer", "HDF5OutputLayer", "IdentityLayer",
-    "Index2OnehotLayer", "InnerProductLayer", "LRNLayer", "LRNMode", "Layer", "LossLayer", "MemoryDataLayer",
-    "MemoryOutputLayer", "Neuron", "Neurons", "OutputLayer", "Pooling", "PoolingLayer", "PowerLayer", "RandomMaskLayer",
-    "ReshapeLayer", "SoftmaxLayer", "SoftmaxLossLayer", "SplitLayer", "SquareLossLayer", "TrainableLayer",
+    "AccuracyLayer", "ArgmaxLayer", "AsyncHDF5DataLayer", "Borrowed", "ChannelPoolingLayer", "ConcatLayer",
+    "ConvolutionLayer", "CropLayer", "DataLayer", "DropoutLayer", "ElementWiseFunctors", "ElementWiseLayer",
+    "HDF5DataLayer", "HDF5OutputLayer", "IdentityLayer", "Index2OnehotLayer", "InnerProductLayer", "LRNLayer",
+    "LRNMode", "Layer", "LossLayer", "MemoryDataLayer", "MemoryOutputLayer", "Neuron", "Neurons", "OutputLayer",
+    "Pooling", "PoolingLayer", "PowerLayer", "RandomMaskLayer", "RandomNormalLayer", "ReshapeLayer", "SoftmaxLayer",
+    "SoftmaxLossLayer", "SourceLayer", "SplitLayer", "SquareLossLayer", "TiedInnerProductLayer", "TrainableLayer",
 ]  # fmt: skip

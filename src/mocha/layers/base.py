@@ -60,6 +60,21 @@ def _explain_arguments(cls: type) -> None:
     cls.__init__ = explained  # type: ignore[misc]
 
 
+@dataclasses.dataclass(frozen=True)
+class Borrowed:
+    """A parameter of another layer, of the same net or of another one on the same backend.
+
+    Attributes:
+        key: the key under which the other layer's parameters are kept: its `param_key`, or its name.
+        name: weight, filter, bias, ...
+        learns: whether a gradient goes into it from this layer too.
+    """
+
+    key: str
+    name: str
+    learns: bool = False
+
+
 class Layer(_Record, ABC):
     """A layer of a net.
 
@@ -112,6 +127,14 @@ class Layer(_Record, ABC):
         """The parameters that the layer wants, given the specs of its bottoms. The base wants none."""
         return ()
 
+    def borrows(self) -> Sequence[Borrowed]:
+        """The parameters of other layers that this one reads.
+
+        `parameters` gets their specs behind those of the bottoms, `lower` their values behind the layer's own. The
+        base borrows none.
+        """
+        return ()
+
     @abstractmethod
     def lower(self, g: Graph, inputs: Sequence[Value], params: Sequence[Value]) -> Sequence[Value]:
         """Write the layer into the graph.
@@ -156,6 +179,11 @@ def _same(value: object, field: dataclasses.Field[Any]) -> bool:
     if isinstance(field.default, (str, int, float, bool, tuple)) and isinstance(value, (str, int, float, bool, tuple)):
         return value == field.default
     return value is field.default
+
+
+def key_of(layer: Layer) -> str:
+    """The key under which a layer's parameters are kept: its `param_key` if it has one, else its name."""
+    return getattr(layer, "param_key", "") or layer.name
 
 
 def positive_int(layer: Layer, field: str) -> None:

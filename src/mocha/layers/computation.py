@@ -31,6 +31,12 @@ class Pooling:
     Mean: TypeAlias = MeanPoolingFunction
 
 
+def check_pooling(layer: Layer, pooling: object) -> None:
+    """The property must be a pooling function."""
+    if not isinstance(pooling, (MaxPoolingFunction, MeanPoolingFunction)):
+        layer.wrong("pooling", pooling, "Pooling.Max() or Pooling.Mean()")
+
+
 class PoolingLayer(Layer):
     """The maximum or the mean of each window.
 
@@ -60,8 +66,7 @@ class PoolingLayer(Layer):
         pair(self, "pad", 0)
         if any(p >= k for p, k in zip(as_pair(self.pad), as_pair(self.kernel), strict=True)):
             self.wrong("pad", self.pad, f"less than the kernel, {self.kernel}")
-        if not isinstance(self.pooling, (MaxPoolingFunction, MeanPoolingFunction)):
-            self.wrong("pooling", self.pooling, "Pooling.Max() or Pooling.Mean()")
+        check_pooling(self, self.pooling)
         check_neuron(f"{type(self).__name__}({self.name!r})", self.neuron)
 
     def lower(self, g: Graph, inputs: Sequence[Value], params: Sequence[Value]) -> Sequence[Value]:

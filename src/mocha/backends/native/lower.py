@@ -13,6 +13,7 @@ from mocha.backends.native.lowering import (
     norm,
     pointwise,
     pool,
+    pool_along,
     random,
     reduce,
     shape,
@@ -22,7 +23,10 @@ from mocha.backends.native.lowering import (
 from mocha.graph import Node
 from mocha.ops import Chain, Gradient, Op
 
-_FAMILIES = (batch_norm, conv, dense, loss, norm, pointwise, pool, random, crop, index, reduce, shape, softmax, update)
+_FAMILIES = (
+    batch_norm, conv, crop, dense, index, loss, norm, pointwise, pool, pool_along, random, reduce, shape, softmax,
+    update,
+)  # fmt: skip
 _FORWARD: dict[type[Op], Lowering] = {op: lower for family in _FAMILIES for op, lower in family.FORWARD.items()}
 _BACKWARD: dict[type[Op], Lowering] = {op: lower for family in _FAMILIES for op, lower in family.BACKWARD.items()}
 

@@ -17,6 +17,7 @@ from mocha.testing.cases import (
     norm,
     pointwise,
     pool,
+    pool_along,
     random,
     reduce,
     shape,
@@ -27,8 +28,8 @@ from mocha.testing.cases import (
 FAMILIES: dict[str, list[Case]] = {
     family.__name__.rpartition(".")[2]: family.CASES
     for family in (
-        conv, pool, norm, batch_norm, dense, pointwise, reduce, softmax, loss, shape, random, crop, index, update,
-        compound,
+        conv, pool, norm, batch_norm, dense, pointwise, reduce, softmax, loss, shape, pool_along, random, crop, index,
+        update, compound,
     )
 }  # fmt: skip
 """The cases by family."""
