@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from mocha import (
+    ChannelPoolingLayer,
     ConcatLayer,
     ConvolutionLayer,
+    CropLayer,
     DropoutLayer,
     ElementWiseFunctors,
     ElementWiseLayer,
@@ -27,11 +29,15 @@ from mocha import (
     ParameterSpec,
     Pooling,
     PoolingLayer,
+    PowerLayer,
+    RandomMaskLayer,
     ReshapeLayer,
     SoftmaxLayer,
     SoftmaxLossLayer,
     Spec,
+    SplitLayer,
     SquareLossLayer,
+    TiedInnerProductLayer,
     ops,
 )
 from mocha.backends import Backend
@@ -141,6 +147,17 @@ CASES = {
     "subtract": (ElementWiseLayer, {"operation": ElementWiseFunctors.Subtract()}, [X2, X2[::-1]], 0),
     "multiply": (ElementWiseLayer, {"operation": ElementWiseFunctors.Multiply()}, [X2, X2[::-1]], 0),
     "divide": (ElementWiseLayer, {"operation": ElementWiseFunctors.Divide()}, [X2, X2[::-1] + 3], 0),
+    "channel max pooling": (ChannelPoolingLayer, {"kernel": 3, "stride": 2, "pad": (1, 2)}, [X4, X2], 0),
+    "channel mean pooling": (
+        ChannelPoolingLayer,
+        {"kernel": 3, "stride": 2, "pad": (0, 1), "channel_dim": 2, "pooling": Pooling.Mean()},
+        [X4],
+        0,
+    ),
+    "crop": (CropLayer, {"crop_size": (2, 3)}, [X4, numbers(2, 1, 3, 4)], 0),
+    "random crop": (CropLayer, {"crop_size": (2, 3), "random_crop": True, "random_mirror": True}, [X4, X4 + 1], 0),
+    "power": (PowerLayer, {"power": 3, "scale": 0.5, "shift": 0.2}, [X2, numbers(3, 2)], 0),
+    "power of a positive base": (PowerLayer, {"power": -0.7, "scale": 0.5, "shift": 3}, [X4], 0),
     "concat": (ConcatLayer, {}, [X2, numbers(3, 2), numbers(3, 1)], 0),
     "concat of rows": (ConcatLayer, {"dim": 2}, [numbers(2, 2, 3), numbers(2, 2, 1)], 0),
 }
@@ -215,6 +232,23 @@ def test_dropout(auto_scale):
                            tops=["y"])  # fmt: skip
     found, _ = check_net([ip, drop], {"x": X2}, tops=["y"])
     assert len(found) == 3
+
+
+@pytest.mark.parametrize("neuron", [Neurons.Identity(), Neurons.Tanh()])
+def test_tied_inner_product(neuron):
+    """With the true gradient; without it a difference would see what it leaves out."""
+    encoder = InnerProductLayer(name="enc", output_dim=4, weight_init=SOME, neuron=neuron, bottoms=["x"], tops=["h"])
+    decoder = TiedInnerProductLayer(name="dec", tied_param_key="enc", tied_gradient=True, bias_init=SOME, neuron=neuron,
+                                    bottoms=["h", "z"], tops=["y", "w"])  # fmt: skip
+    found, _ = check_net([decoder, encoder], {"x": X2, "z": numbers(3, 2, 2)}, tops=["y", "w"])
+    assert set(found) == {"x", "z", "enc___weight", "enc___bias", "dec___bias"}
+
+
+def test_random_masks_behind_a_split():
+    split = SplitLayer(bottoms=["x"], tops=["a", "b", "c"])
+    mask = RandomMaskLayer(ratio=0.4, bottoms=["a", "c"])
+    found, _ = check_net([split, mask], {"x": X2}, tops=["a", "b", "c"])
+    assert set(found) == {"x"}
 
 
 def test_two_dropouts_on_one_blob():

@@ -4,12 +4,16 @@ import numpy as np
 import pytest
 
 from mocha import (
+    ArgmaxLayer,
+    ChannelPoolingLayer,
     ConcatLayer,
     ConstantInitializer,
     ConvolutionLayer,
+    CropLayer,
     DropoutLayer,
     ElementWiseLayer,
     IdentityLayer,
+    Index2OnehotLayer,
     InnerProductLayer,
     L1Regu,
     L2Cons,
@@ -21,10 +25,13 @@ from mocha import (
     Phase,
     Pooling,
     PoolingLayer,
+    PowerLayer,
+    RandomMaskLayer,
     ReshapeLayer,
     ShapeError,
     SoftmaxLayer,
     Spec,
+    SplitLayer,
     XavierInitializer,
 )
 from mocha.graph import Graph
@@ -60,6 +67,14 @@ CASES = [
     (ConcatLayer, {"dim": 1}, [(4, 2, 3), (4, 5, 3), (4, 1, 3)], {}, [(4, 8, 3)]),
     (ConcatLayer, {"dim": 0}, [(4, 2), (1, 2)], {}, [(5, 2)]),
     (DropoutLayer, {}, [(4, 6)], {}, [(4, 6)]),
+    (RandomMaskLayer, {}, [(4, 6), (2, 3, 4)], {}, [(4, 6), (2, 3, 4)]),
+    (ArgmaxLayer, {"dim": 2}, [(4, 6, 3)], {}, [(4, 6, 1)]),
+    (Index2OnehotLayer, {"n_class": 3}, [(4,), (2, 1, 5)], {}, [(4, 3), (2, 3, 5)]),
+    (CropLayer, {"crop_size": (3, 2), "random_crop": True}, [(4, 2, 6, 3), (2, 1, 3, 2)], {},
+     [(4, 2, 3, 2), (2, 1, 3, 2)]),
+    (ChannelPoolingLayer, {"kernel": 3, "stride": 2}, [(4, 6, 3), (2, 4)], {}, [(4, 3, 3), (2, 2)]),
+    (PowerLayer, {"power": 2.0}, [(4, 6), (2, 3, 4)], {}, [(4, 6), (2, 3, 4)]),
+    (SplitLayer, {}, [(4, 6)], {}, [(4, 6)] * 3),
 ]  # fmt: skip
 
 

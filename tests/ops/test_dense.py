@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from mocha.errors import ShapeError
-from mocha.ops import InnerProduct, Spec
+from mocha.ops import InnerProduct, Spec, TransposedInnerProduct
 from mocha.testing.cases.dense import CASES
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize("case", [c for c in CASES if isinstance(c.op, InnerProduct)], ids=str)
 def test_against_loops(case):
     x, w = case.arrays()
     y = case.op.forward(x, w)
@@ -45,3 +45,13 @@ def test_shapes_that_do_not_fit(x, w, axis, words):
 def test_types_that_do_not_fit():
     with pytest.raises(ShapeError, match="of float64"):
         InnerProduct().infer(Spec((1, 3), np.dtype(np.float64)), Spec((2, 3), np.dtype(np.float32)))
+
+
+def test_the_transposed_product_by_hand():
+    op, x, w = TransposedInnerProduct(), np.array([[[1.0], [2.0]]]), np.array([[1.0, 2, 3], [4, 5, 6]])
+    np.testing.assert_array_equal(op.forward(x, w), [[9, 12, 15]])
+    dx, dw = op.backward([np.array([[1.0, 0, 2]])], [x, w], [None], (True, True))
+    np.testing.assert_array_equal(dx, [[[7], [16]]])
+    np.testing.assert_array_equal(dw, [[1, 0, 2], [2, 0, 4]])
+    with pytest.raises(ShapeError, match=r"has 2 features, but the weight is 3x2 float64; expected \(2, outputs\)"):
+        op.infer(Spec.of(x), Spec.of(w.T.copy()))

@@ -68,7 +68,8 @@ class TrainingSummary(CoffeeBreak):
         self._last = now, state.iteration
         if before is None or now <= before[0] or state.iteration <= before[1] or not net.feeds:
             return math.nan
-        batch = next(iter(net.feeds.values())).source.batch_size
+        sources = sorted((feed.source for feed in net.feeds.values()), key=lambda source: source.endless)
+        batch = sources[0].batch_size  # of the first layer with examples, if there is one
         return (state.iteration - before[1]) * batch / (now - before[0])
 
 

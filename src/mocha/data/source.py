@@ -28,6 +28,9 @@ class Source(ABC):
     live: ClassVar[bool] = False
     """The data may be edited by their owner while they are read, so no batch may be fetched before it is asked for."""
 
+    endless: ClassVar[bool] = False
+    """There are no epochs: `examples` means nothing, and nobody waits for an epoch of this source to end."""
+
     @abstractmethod
     def batch(self, number: int) -> dict[str, Array]:
         """A batch: for each top a new C-contiguous array as its spec says, the caller's to keep and to change.

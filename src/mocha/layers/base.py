@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar, NoReturn, Self, dataclass_transform
@@ -57,6 +58,21 @@ def _explain_arguments(cls: type) -> None:
         generated(self, **properties)
 
     cls.__init__ = explained  # type: ignore[misc]
+
+
+@dataclasses.dataclass(frozen=True)
+class Borrowed:
+    """A parameter of another layer, of the same net or of another one on the same backend.
+
+    Attributes:
+        key: the key under which the other layer's parameters are kept: its `param_key`, or its name.
+        name: weight, filter, bias, ...
+        learns: whether a gradient goes into it from this layer too.
+    """
+
+    key: str
+    name: str
+    learns: bool = False
 
 
 class Layer(_Record, ABC):
@@ -111,6 +127,14 @@ class Layer(_Record, ABC):
         """The parameters that the layer wants, given the specs of its bottoms. The base wants none."""
         return ()
 
+    def borrows(self) -> Sequence[Borrowed]:
+        """The parameters of other layers that this one reads.
+
+        `parameters` gets their specs behind those of the bottoms, `lower` their values behind the layer's own. The
+        base borrows none.
+        """
+        return ()
+
     @abstractmethod
     def lower(self, g: Graph, inputs: Sequence[Value], params: Sequence[Value]) -> Sequence[Value]:
         """Write the layer into the graph.
@@ -157,6 +181,11 @@ def _same(value: object, field: dataclasses.Field[Any]) -> bool:
     return value is field.default
 
 
+def key_of(layer: Layer) -> str:
+    """The key under which a layer's parameters are kept: its `param_key` if it has one, else its name."""
+    return getattr(layer, "param_key", "") or layer.name
+
+
 def positive_int(layer: Layer, field: str) -> None:
     """The property must be a whole number >= 1."""
     value = getattr(layer, field)
@@ -169,6 +198,13 @@ def number(layer: Layer, field: str, low: float = 0.0) -> None:
     value = getattr(layer, field)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value < float("inf"):
         layer.wrong(field, value, f"a number >= {low:g}")
+
+
+def finite(layer: Layer, field: str) -> None:
+    """The property must be a finite number, of either sign."""
+    value = getattr(layer, field)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        layer.wrong(field, value, "a finite number")
 
 
 def pair(layer: Layer, field: str, low: int) -> None:

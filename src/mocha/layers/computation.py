@@ -8,7 +8,7 @@ from typing import ClassVar, TypeAlias
 
 from mocha import ops
 from mocha.graph import Graph, Phase, Value
-from mocha.layers.base import Layer, as_pair, class_axis, dimension, pair
+from mocha.layers.base import Layer, as_pair, class_axis, dimension, finite, pair
 from mocha.layers.neurons import Identity, Neuron, check_neuron
 from mocha.ops import Op
 from mocha.random import stream_of
@@ -29,6 +29,12 @@ class Pooling:
 
     Max: TypeAlias = MaxPoolingFunction
     Mean: TypeAlias = MeanPoolingFunction
+
+
+def check_pooling(layer: Layer, pooling: object) -> None:
+    """The property must be a pooling function."""
+    if not isinstance(pooling, (MaxPoolingFunction, MeanPoolingFunction)):
+        layer.wrong("pooling", pooling, "Pooling.Max() or Pooling.Mean()")
 
 
 class PoolingLayer(Layer):
@@ -60,8 +66,7 @@ class PoolingLayer(Layer):
         pair(self, "pad", 0)
         if any(p >= k for p, k in zip(as_pair(self.pad), as_pair(self.kernel), strict=True)):
             self.wrong("pad", self.pad, f"less than the kernel, {self.kernel}")
-        if not isinstance(self.pooling, (MaxPoolingFunction, MeanPoolingFunction)):
-            self.wrong("pooling", self.pooling, "Pooling.Max() or Pooling.Mean()")
+        check_pooling(self, self.pooling)
         check_neuron(f"{type(self).__name__}({self.name!r})", self.neuron)
 
     def lower(self, g: Graph, inputs: Sequence[Value], params: Sequence[Value]) -> Sequence[Value]:
@@ -109,8 +114,7 @@ class DropoutLayer(Layer):
 
     def check(self) -> None:
         """Property by property."""
-        if not isinstance(self.ratio, (int, float)) or not 0 < self.ratio < 1:
-            self.wrong("ratio", self.ratio, "a probability between 0 and 1, both excluded")
+        _check_ratio(self, self.ratio)
 
     def lower(self, g: Graph, inputs: Sequence[Value], params: Sequence[Value]) -> Sequence[Value]:
         """One op in training, none in testing."""
@@ -119,6 +123,95 @@ class DropoutLayer(Layer):
         scale = 1 / (1 - self.ratio) if self.auto_scale else 1.0
         op = ops.Dropout(self.ratio, scale, stream_of("dropout", self.name, *self.bottoms))
         return [g(op, inputs[0], g.scalar("seed"), g.scalar("counter"))]
+
+
+class RandomMaskLayer(Layer):
+    """In training, each element becomes 0 with probability `ratio`, the others stay as they are. In place.
+
+    `DropoutLayer` without scaling, on any number of blobs, each with a mask of its own: what a denoising auto-encoder
+    corrupts its input with. In testing the layer does nothing.
+
+    Args:
+        ratio: probability of becoming 0, 0 < ratio < 1.
+    """
+
+    name: str = "random-mask"
+    ratio: float = 0.5
+    in_place: ClassVar[bool] = True
+
+    def check(self) -> None:
+        """Property by property."""
+        _check_ratio(self, self.ratio)
+        if len(set(self.bottoms)) != len(self.bottoms):
+            self.wrong("bottoms", list(self.bottoms), "distinct names")
+
+    def lower(self, g: Graph, inputs: Sequence[Value], params: Sequence[Value]) -> Sequence[Value]:
+        """One op a bottom in training, none in testing."""
+        if g.phase is Phase.TEST:
+            return inputs
+        draw = g.scalar("seed"), g.scalar("counter")
+        streams = [stream_of("random-mask", self.name, bottom) for bottom in self.bottoms]
+        return [g(ops.Dropout(self.ratio, 1.0, s), x, *draw) for s, x in zip(streams, inputs, strict=True)]
+
+
+def _check_ratio(layer: Layer, ratio: object) -> None:
+    if isinstance(ratio, bool) or not isinstance(ratio, (int, float)) or not 0 < ratio < 1:
+        layer.wrong("ratio", ratio, "a probability between 0 and 1, both excluded")
+
+
+class PowerLayer(Layer):
+    """y = (scale x + shift)^power, element by element; see `mocha.ops.Power` for zero and negative bases.
+
+    Args:
+        power: the exponent, any real number.
+        scale: factor of x.
+        shift: what is added to the scaled x.
+    """
+
+    name: str = "power"
+    power: float = 1.0
+    scale: float = 1.0
+    shift: float = 0.0
+
+    def check(self) -> None:
+        """Property by property."""
+        for field in ("power", "scale", "shift"):
+            finite(self, field)
+
+    def lower(self, g: Graph, inputs: Sequence[Value], params: Sequence[Value]) -> Sequence[Value]:
+        """One op a bottom."""
+        op = ops.Power(float(self.power), float(self.scale), float(self.shift))
+        return [g(op, x) for x in inputs]
+
+
+class SplitLayer(Layer):
+    """One blob under several names. The gradients of all tops add up in the bottom's.
+
+    A blob may have any number of readers in any case; a split gives an in-place layer a blob of its own. What it does
+    to one top changes neither the other tops nor the bottom: no data move, unless such a layer makes it necessary.
+
+    Args:
+        no_copy: accepted for Mocha's sake; it has no effect.
+    """
+
+    name: str = "split"
+    no_copy: bool = False
+    n_bottoms: ClassVar[int | None] = 1
+
+    def _check_counts(self) -> None:
+        if len(self.bottoms) != 1:
+            self.wrong("bottoms", list(self.bottoms), "1 blob name")
+        if not self.tops or len(set(self.tops)) != len(self.tops):
+            self.wrong("tops", list(self.tops), "one or more distinct blob names")
+
+    def check(self) -> None:
+        """Property by property."""
+        if not isinstance(self.no_copy, bool):
+            self.wrong("no_copy", self.no_copy, "True or False")
+
+    def lower(self, g: Graph, inputs: Sequence[Value], params: Sequence[Value]) -> Sequence[Value]:
+        """One view a top."""
+        return [g(ops.Identity(), inputs[0]) for _ in self.tops]
 
 
 class ElementWiseFunctors:

@@ -14,8 +14,38 @@ from mocha.graph import Graph, Value
 from mocha.layers.base import Layer, positive_int
 
 
-class DataLayer(Layer):
-    """What data layers share.
+class SourceLayer(Layer):
+    """What layers share whose tops come from outside the net.
+
+    Args:
+        tops: names of the blobs, one or more.
+    """
+
+    n_bottoms: ClassVar[int | None] = 0
+    prefetch: ClassVar[int] = 2
+    """Batches that a thread gets ready ahead of the net."""
+
+    def _check_counts(self) -> None:
+        if self.bottoms:
+            self.wrong("bottoms", list(self.bottoms), "none, for data come from outside")
+        if not self.tops or len(set(self.tops)) != len(self.tops):
+            self.wrong("tops", list(self.tops), "one or more distinct blob names")
+
+    @abstractmethod
+    def open(self, seed: int) -> Source:
+        """The stream of batches.
+
+        Args:
+            seed: the net's.
+        """
+
+    def lower(self, g: Graph, inputs: Sequence[Value], params: Sequence[Value]) -> Sequence[Value]:
+        """A data layer is no computation: the net makes its tops the inputs of the graph."""
+        raise NotImplementedError
+
+
+class DataLayer(SourceLayer):
+    """What layers of examples share.
 
     The stream of examples is the data's order, epoch after epoch; with `shuffle`, each epoch has an order of its own,
     determined by the net's seed and the layer's name alone. A batch may span files and epochs.
@@ -31,19 +61,10 @@ class DataLayer(Layer):
     batch_size: int
     shuffle: bool = False
     transformers: Sequence[tuple[str, Transformer]] = ()
-    n_bottoms: ClassVar[int | None] = 0
-    prefetch: ClassVar[int] = 2
-    """Batches that a thread gets ready ahead of the net."""
 
     def __post_init__(self) -> None:
         self.settle("transformers", tuple(self.transformers))
         super().__post_init__()
-
-    def _check_counts(self) -> None:
-        if self.bottoms:
-            self.wrong("bottoms", list(self.bottoms), "none, for data come from outside")
-        if not self.tops or len(set(self.tops)) != len(self.tops):
-            self.wrong("tops", list(self.tops), "one or more distinct blob names")
 
     def check(self) -> None:
         """Property by property."""
@@ -51,18 +72,6 @@ class DataLayer(Layer):
         for item in self.transformers:
             if not isinstance(item, tuple) or len(item) != 2 or item[0] not in self.tops:
                 self.wrong("transformers", item, f"pairs (top, transformer), with tops among {list(self.tops)}")
-
-    @abstractmethod
-    def open(self, seed: int) -> Source:
-        """The stream of batches.
-
-        Args:
-            seed: the net's.
-        """
-
-    def lower(self, g: Graph, inputs: Sequence[Value], params: Sequence[Value]) -> Sequence[Value]:
-        """A data layer is no computation: the net makes its tops the inputs of the graph."""
-        raise NotImplementedError
 
 
 class HDF5DataLayer(DataLayer):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from mocha.graph import Graph, Phase
 from mocha.graph.listing import memory, shape_text, table
-from mocha.layers import DataLayer, Layer, Neurons
+from mocha.layers import Layer, Neurons, SourceLayer
 
 if TYPE_CHECKING:
     from mocha.net.net import Net
@@ -34,7 +34,10 @@ def describe(net: Net) -> str:
         )
     total = sum(p.about.spec.size for p in net.parameters)
     size = sum(p.about.spec.nbytes for p in net.parameters)
-    data = [f"{feed.source.examples:,} examples in {name!r}" for name, feed in net.feeds.items()]
+    data = [
+        f"{'endless noise' if feed.source.endless else f'{feed.source.examples:,} examples'} in {name!r}"
+        for name, feed in net.feeds.items()
+    ]
     head = ("layer", "type", "from", "to", "parameters", "count")
     return (
         f"net {net.name!r} on the {net.backend.name} backend: {len(net.layers)} layers, {total:,} parameters "
@@ -53,6 +56,6 @@ def _tops(graph: Graph, layer: Layer) -> str:
 
 def _neuron(layer: Layer) -> str:
     neuron = getattr(layer, "neuron", None)
-    if isinstance(layer, DataLayer) or neuron is None or isinstance(neuron, Neurons.Identity):
+    if isinstance(layer, SourceLayer) or neuron is None or isinstance(neuron, Neurons.Identity):
         return ""
     return f" + {type(neuron).__name__}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,8 @@ from mocha.backends import AbstractBackend, Executable
 from mocha.data import Feed, Sink
 from mocha.errors import ConfigError, MochaError, StateError, TopologyError, did_you_mean
 from mocha.graph import Graph, Phase, Program, Section, Value, build_program, derive_gradients
-from mocha.layers import DataLayer, Layer, OutputLayer
+from mocha.layers import Layer, OutputLayer, SourceLayer
+from mocha.layers.base import key_of
 from mocha.net.listing import describe
 from mocha.net.statistics import RunningMeans
 from mocha.net.topology import check_names, sorted_layers
@@ -73,6 +74,7 @@ class Net:
         self._force_backward = force_backward
         self._frozen: set[str] = set()
         self._claims: list[_Claim] = []
+        self._borrowed: list[Parameter] = []
         self._feeds: dict[str, Feed] = {}
         self._sinks: dict[str, Sink] = {}
         self._executables: dict[object, Executable] = {}
@@ -103,7 +105,7 @@ class Net:
 
     def _open_data(self) -> None:
         for layer in self.layers:
-            if isinstance(layer, DataLayer):
+            if isinstance(layer, SourceLayer):
                 self._feeds[layer.name] = Feed(layer.open(self.seed), prefetch=layer.prefetch)
         dtypes = {spec.dtype for feed in self._feeds.values() for spec in feed.source.specs.values()}
         if len(dtypes) > 1:
@@ -122,10 +124,10 @@ class Net:
     def lower(self, phase: Phase) -> Graph:
         """The net as a graph of ops for a phase, its forward section."""
         graph = Graph(phase)
-        self._claims = []
+        self._claims, self._borrowed = [], []
         for layer in self.layers:
             with graph.within(layer.name):
-                if isinstance(layer, DataLayer):
+                if isinstance(layer, SourceLayer):
                     for top, spec in self._feeds[layer.name].source.specs.items():
                         graph.input(top, spec)
                     continue
@@ -144,13 +146,17 @@ class Net:
         return graph
 
     def _parameters_of(self, graph: Graph, layer: Layer, inputs: list[Spec]) -> list[Value]:
-        wanted = layer.parameters(*inputs)
-        if not wanted:
-            return []
-        key = getattr(layer, "param_key", "") or layer.name
-        claimed = self.backend.registry.claim(layer.name, key, wanted)
-        self._claims.append(_Claim(layer.name, claimed))
-        return [graph.parameter(p.key, p.about.spec) for p in claimed]
+        loans = layer.borrows()
+        borrowed = tuple(self.backend.registry.find(loan.key, loan.name) for loan in loans)
+        wanted = layer.parameters(*inputs, *(p.about.spec for p in borrowed))
+        claimed = self.backend.registry.claim(layer.name, key_of(layer), wanted) if wanted else ()
+        # what learns from here and has no layer in this net is this layer's to train, freeze and save
+        known = self.parameters
+        adopted = tuple(p for p, loan in zip(borrowed, loans, strict=True) if loan.learns and p not in known)
+        if claimed or adopted:
+            self._claims.append(_Claim(layer.name, (*claimed, *adopted)))
+        self._borrowed += borrowed
+        return [graph.parameter(p.key, p.about.spec) for p in (*claimed, *borrowed)]
 
     def derive(self, graph: Graph) -> dict[str, Value]:
         """Append the gradients of the objective to a graph of this net.
@@ -188,7 +194,7 @@ class Net:
         Raises:
             StateError: the backend was shut down, or made to forget its parameters.
         """
-        for parameter in self.parameters:
+        for parameter in dict.fromkeys([*self.parameters, *self._borrowed]):
             if parameter.key not in self.backend.store:
                 raise StateError(
                     f"net {self.name!r}: the backend holds {parameter.key} no more, after a shutdown or a "
@@ -365,10 +371,19 @@ class Net:
 
     @property
     def epoch(self) -> int:
-        """How many times the first data layer's examples were all used."""
-        if not self._feeds:
+        """How many times the first data layer's examples were all used; noise has no epochs and does not count."""
+        feed = next(self._epochal(), None)
+        if feed is None:
             raise StateError(f"net {self.name!r} has no data layer, and so no epochs.")
-        return next(iter(self._feeds.values())).epoch
+        return feed.epoch
+
+    @property
+    def has_epochs(self) -> bool:
+        """Whether there is a data layer with examples that can all be used."""
+        return any(True for _ in self._epochal())
+
+    def _epochal(self) -> Iterator[Feed]:
+        return (feed for feed in self._feeds.values() if not feed.source.endless)
 
     @property
     def feeds(self) -> Mapping[str, Feed]:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mocha.errors import TopologyError, did_you_mean
-from mocha.layers import DataLayer, Layer
+from mocha.layers import Layer, SourceLayer
+from mocha.layers.base import key_of
 
 
 def sorted_layers(net: str, layers: Sequence[Layer]) -> list[Layer]:
     """The layers in running order.
 
-    In rounds: all layers whose bottoms are there run next, those that work in place first, else in the order of the
-    list. So a layer in place acts before every other reader of its blob, and several of them in the list's order.
+    In rounds: all layers whose bottoms are there, and the parameters that they borrow, run next, those that work in
+    place first, else in the order of the list. So a layer in place acts before every other reader of its blob, and
+    several of them in the list's order.
 
     Args:
         net: the net's name, for messages.
@@ -46,14 +48,31 @@ def sorted_layers(net: str, layers: Sequence[Layer]) -> list[Layer]:
 def _rounds(net: str, layers: Sequence[Layer]) -> list[Layer]:
     waiting, done, there = list(layers), list[Layer](), set[str]()
     while waiting:
-        ready = [layer for layer in waiting if there.issuperset(layer.bottoms)]
+        ready = [
+            layer for layer in waiting if there.issuperset(layer.bottoms) and not _awaits_loan(layer, waiting, done)
+        ]
         if not ready:
             stuck = ", ".join(repr(layer.name) for layer in waiting)
-            raise TopologyError(f"net {net!r}: the layers {stuck} wait for each other's blobs in a circle; break it.")
+            loans = " (or for parameters that they borrow)" if any(layer.borrows() for layer in waiting) else ""
+            raise TopologyError(
+                f"net {net!r}: the layers {stuck} wait for each other's blobs in a circle{loans}; break it."
+            )
         done += sorted(ready, key=lambda layer: not layer.in_place)
         waiting = [layer for layer in waiting if layer not in ready]
         there.update(top for layer in ready for top in layer.tops)
     return done
+
+
+def _awaits_loan(layer: Layer, waiting: Sequence[Layer], done: Sequence[Layer]) -> bool:
+    """Whether a layer of this net will make parameters that the layer borrows, and none has made them yet."""
+
+    def lends(other: Layer, key: str) -> bool:
+        return other is not layer and type(other).parameters is not Layer.parameters and key_of(other) == key
+
+    return any(
+        any(lends(other, loan.key) for other in waiting) and not any(lends(other, loan.key) for other in done)
+        for loan in layer.borrows()
+    )
 
 
 def check_names(net: str, layers: Sequence[Layer], marked: Sequence[str]) -> None:
@@ -74,6 +93,6 @@ def check_names(net: str, layers: Sequence[Layer], marked: Sequence[str]) -> Non
                 "name of "
                 "its own (to share parameters, give both layers the same param_key)."
             )
-    sources = [layer.name for layer in layers if isinstance(layer, DataLayer)]
+    sources = [layer.name for layer in layers if isinstance(layer, SourceLayer)]
     if len(set(sources)) != len(sources):
         raise TopologyError(f"net {net!r}: the data layers are named {', '.join(sources)}; expected distinct names.")

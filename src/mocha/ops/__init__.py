@@ -6,7 +6,9 @@ from mocha.ops.batch_norm import BatchNormTest, BatchNormTrain, MovingAverage, S
 from mocha.ops.class_weights import ClassWeights
 from mocha.ops.compound import Chain, Gradient
 from mocha.ops.conv import Convolution
-from mocha.ops.dense import InnerProduct
+from mocha.ops.crop import Crop
+from mocha.ops.dense import InnerProduct, TransposedInnerProduct
+from mocha.ops.index import Argmax, OneHot
 from mocha.ops.loss import Accuracy, MultinomialLogisticLoss, SoftmaxLoss, SquareLoss
 from mocha.ops.norm import LRN
 from mocha.ops.pair_loss import (
@@ -34,16 +36,17 @@ from mocha.ops.pointwise import (
     Tanh,
 )
 from mocha.ops.pool import MaxPooling, MeanPooling
+from mocha.ops.pool_along import MaxPoolingAlong, MeanPoolingAlong
 from mocha.ops.random import Dropout
 from mocha.ops.reduce import ReduceMean, ReduceSum, ReduceSumOfSquares
-from mocha.ops.shape import Concat, Fill, Identity, Reorder, Reshape, Slice
+from mocha.ops.shape import Concat, Fill, Identity, Reorder, Reshape, Slice, StopGradient
 from mocha.ops.softmax import Softmax
 from mocha.ops.transport import GroundMetric, WassersteinLoss
 from mocha.ops.update import ClipByNorm, GlobalNorm, L1Decay, L2Decay, L2NormConstraint, NesterovStep, SgdStep
 
 __all__ = [
     "Array", "Op", "Shape", "Spec", "Chain", "Gradient",
-    "Convolution", "MaxPooling", "MeanPooling", "InnerProduct",
+    "Convolution", "MaxPooling", "MeanPooling", "InnerProduct", "TransposedInnerProduct",
     "Abs", "Add", "AddBias", "Divide", "Exp", "LeakyReLU", "Log", "Multiply", "Power", "ReLU", "Scale", "Sigmoid",
     "Subtract", "Sum", "Tanh",
     "ReduceMean", "ReduceSum", "ReduceSumOfSquares", "Softmax",
@@ -51,7 +54,10 @@ __all__ = [
     "Accuracy", "ClassWeights", "MultinomialLogisticLoss", "SoftmaxLoss", "SquareLoss",
     "BinaryAccuracy", "BinaryCrossEntropyLoss", "GaussianKLLoss", "HingeLoss", "SoftlabelSoftmaxLoss",
     "GroundMetric", "WassersteinLoss",
-    "Concat", "Fill", "Identity", "Reorder", "Reshape", "Slice", "Dropout",
+    "Concat", "Fill", "Identity", "Reorder", "Reshape", "Slice", "StopGradient", "Dropout",
+    "MaxPoolingAlong", "MeanPoolingAlong",
+    "Crop",
+    "Argmax", "OneHot",
     "ClipByNorm", "GlobalNorm", "L1Decay", "L2Decay", "L2NormConstraint", "NesterovStep", "SgdStep",
     "AdadeltaStep", "AdagradStep", "AdamStep", "RmsPropStep",
 ]  # fmt: skip

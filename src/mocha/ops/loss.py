@@ -45,8 +45,8 @@ def class_numbers(label: Array, classes: int) -> np.ndarray[Any, np.dtype[np.int
         where = int(np.flatnonzero(wrong)[0])
         raise FormatError(
             f"label {where} of the batch is {label.reshape(-1)[where]}; expected a whole number from 0 to "
-            f"{classes - 1}, "
-            f"because the scores have {classes} classes. Check the labels in the data, or the number of outputs."
+            f"{classes - 1}, because there are {classes} classes. Check the labels in the data, or the number of "
+            "classes."
         )
     return numbers
 

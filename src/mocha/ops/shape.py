@@ -83,6 +83,25 @@ class Identity(Op):
 
 
 @dataclasses.dataclass(frozen=True)
+class StopGradient(Op):
+    """The input under another name, by which no gradient goes back; no data moves."""
+
+    is_view = True
+
+    def infer(self, x: Spec) -> Spec:
+        """Any shape, kept."""
+        return x
+
+    def forward(self, x: Array) -> Array:
+        """The input itself."""
+        return x
+
+    def work(self, inputs: Sequence[Spec], outputs: Sequence[Spec]) -> int:
+        """None."""
+        return 0
+
+
+@dataclasses.dataclass(frozen=True)
 class Concat(Op):
     """One or more inputs, one behind the other along an axis; they agree in all other axes.
 

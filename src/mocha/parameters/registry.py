@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 
 from mocha.console import logger
-from mocha.errors import ConfigError, ShapeError
+from mocha.errors import ConfigError, ShapeError, did_you_mean
 from mocha.ops import Array, Spec
 from mocha.parameters.constraints import Constraint
 from mocha.parameters.initializers import Initializer
@@ -117,6 +117,20 @@ class Registry:
             return known
         self._check_fit(layer, param_key, known, specs)
         return known
+
+    def find(self, param_key: str, name: str) -> Parameter:
+        """A parameter that is there already.
+
+        Raises:
+            ConfigError: there is none of that key and name.
+        """
+        for parameter in self._groups.get(param_key, ()):
+            if parameter.about.name == name:
+                return parameter
+        raise ConfigError(
+            f"the backend holds no {name} under the key {param_key!r}; expected a layer of that key in the same net, "
+            f"or in a net on the same backend that was made before. {did_you_mean(param_key, self._groups)}"
+        )
 
     def _check_fit(
         self, layer: str, param_key: str, known: Sequence[Parameter], specs: Sequence[ParameterSpec]

@@ -117,7 +117,7 @@ class Solver:
                 scheduled.coffee.init(net)
             self._forward(net, state)
             undo.pop_all()
-        if net.feeds:
+        if net.has_epochs:
             for scheduled in self.breaks:
                 scheduled.last_epoch = net.epoch
         return state
@@ -188,7 +188,7 @@ class Solver:
 
     def _take_breaks(self, net: Net, state: SolverState) -> None:
         self.lounge.iteration = state.iteration
-        epoch = net.epoch if net.feeds else 0
+        epoch = net.epoch if net.has_epochs else 0
         due = [scheduled.coffee for scheduled in self.breaks if scheduled.due(state.iteration, epoch)]
         for coffee in due:
             coffee.enjoy(self.lounge, net, state)

@@ -9,7 +9,7 @@ import numpy as np
 
 from mocha.errors import ConfigError
 from mocha.graph.listing import table
-from mocha.layers import DataLayer, MemoryDataLayer
+from mocha.layers import Layer, MemoryDataLayer, SourceLayer
 from mocha.net import Net
 from mocha.ops import Array
 
@@ -106,14 +106,14 @@ def check_gradients(net: Net, *, elements: int = 20, seed: int = 0) -> GradientR
     if elements < 1:
         raise ConfigError(f"check_gradients: elements is {elements}; expected at least 1.")
     batch = {name: np.asarray(array, np.float64) for name, array in net.next_batch().items()}
-    layers = [
-        MemoryDataLayer(
-            name=layer.name, tops=layer.tops, data=[batch[t] for t in layer.tops], batch_size=len(batch[layer.tops[0]])
-        )
-        if isinstance(layer, DataLayer)
-        else layer
+    # one layer a top, for noise may have batches of different sizes
+    layers: list[Layer] = [
+        MemoryDataLayer(name=f"{layer.name} {top}", tops=[top], data=[batch[top]], batch_size=len(batch[top]))
         for layer in net.layers
+        if isinstance(layer, SourceLayer)
+        for top in layer.tops
     ]
+    layers += [layer for layer in net.layers if not isinstance(layer, SourceLayer)]
     rng = np.random.default_rng(seed)
     with type(net.backend)() as backend, Net(net.name, backend, layers, seed=net.seed, force_backward=True) as twin:
         for layer, parameters in net.params.items():

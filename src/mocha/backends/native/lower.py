@@ -6,12 +6,15 @@ from mocha.backends.native.calls import Call, Layouts, Lowering
 from mocha.backends.native.lowering import (
     batch_norm,
     conv,
+    crop,
     dense,
+    index,
     loss,
     norm,
     pair_loss,
     pointwise,
     pool,
+    pool_along,
     random,
     reduce,
     shape,
@@ -21,7 +24,10 @@ from mocha.backends.native.lowering import (
 from mocha.graph import Node
 from mocha.ops import Chain, Gradient, Op
 
-_FAMILIES = (batch_norm, conv, dense, loss, norm, pair_loss, pointwise, pool, random, reduce, shape, softmax, update)
+_FAMILIES = (
+    batch_norm, conv, crop, dense, index, loss, norm, pair_loss, pointwise, pool, pool_along, random, reduce, shape,
+    softmax, update,
+)  # fmt: skip
 _FORWARD: dict[type[Op], Lowering] = {op: lower for family in _FAMILIES for op, lower in family.FORWARD.items()}
 _BACKWARD: dict[type[Op], Lowering] = {op: lower for family in _FAMILIES for op, lower in family.BACKWARD.items()}
 

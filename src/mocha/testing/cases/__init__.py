@@ -10,12 +10,15 @@ from mocha.testing.cases import (
     batch_norm,
     compound,
     conv,
+    crop,
     dense,
+    index,
     loss,
     norm,
     pair_loss,
     pointwise,
     pool,
+    pool_along,
     random,
     reduce,
     shape,
@@ -27,7 +30,8 @@ from mocha.testing.cases import (
 FAMILIES: dict[str, list[Case]] = {
     family.__name__.rpartition(".")[2]: family.CASES
     for family in (
-        conv, pool, norm, batch_norm, dense, pointwise, reduce, softmax, loss, pair_loss, transport, shape, random,
+        conv, pool, norm, batch_norm, dense, pointwise, reduce, softmax, loss, pair_loss, transport, shape,
+        pool_along, random, crop, index,
         update, compound,
     )
 }  # fmt: skip

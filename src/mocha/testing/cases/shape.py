@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mocha.ops import Concat, Fill, Identity, Reorder, Reshape, Slice
+from mocha.ops import Concat, Fill, Identity, Reorder, Reshape, Slice, StopGradient
 from mocha.testing.case import Case
 
 CASES: list[Case] = [
@@ -13,6 +13,8 @@ CASES: list[Case] = [
     Case("from a scalar", Reshape((1, 1)), ((),)),
     Case("image", Identity(), ((2, 3, 2, 2),)),
     Case("image", Reorder(), ((2, 3, 2, 2),)),
+    Case("image", StopGradient(), ((2, 3, 2, 2),)),
+    Case("parameter", StopGradient(), ((2, 3),), parameters=(0,)),
     Case("scalar", Identity(), ((),)),
     Case("channels", Concat(), ((2, 1, 3, 2), (2, 3, 3, 2), (2, 2, 3, 2))),
     Case("examples", Concat(axis=0), ((2, 3), (1, 3))),

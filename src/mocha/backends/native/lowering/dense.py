@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 
-from mocha.backends.native.calls import Call, Layouts, Prepared
+from mocha.backends.native.calls import Call, Layouts, Lowering, Prepared
 from mocha.backends.native.lowering.fused import fused_product, wanted_gradients
 from mocha.graph import Node
-from mocha.ops import Gradient, InnerProduct, Op, Spec
+from mocha.ops import Gradient, InnerProduct, Op, Spec, TransposedInnerProduct
 
 _WORTH_PACKING = 8  # examples from which on a packed weight is faster than one as it lies
 
@@ -50,5 +50,30 @@ def inner_product_back(op: Op, node: Node, layouts: Layouts) -> list[Call] | Non
     return calls
 
 
-FORWARD = {InnerProduct: inner_product}
-BACKWARD = {InnerProduct: inner_product_back}
+def _transposed(op: Op, node: Node, layouts: Layouts) -> list[Call] | None:
+    """y = x w is to the kernels the gradient of an inner product's input: x (N, D) stands for dy, w (D, K) for w."""
+    x, w = node.inputs
+    if not all(w.shape):
+        return None
+    return [Call("dense_backward_data", (w, x), node.outputs, (x.shape[0], w.shape[1], w.shape[0]))]
+
+
+def _transposed_back(op: Op, node: Node, layouts: Layouts) -> list[Call] | None:
+    """dx = dy w^T is to the kernels an inner product; dw = x^T dy its weight's gradient, x and dy exchanged."""
+    gradient = node.op
+    assert isinstance(gradient, Gradient)
+    x, w, dy = node.inputs
+    if not all(w.shape):
+        return None
+    matrix = x.shape[0], w.shape[1], w.shape[0]
+    dx, dw = wanted_gradients(gradient, node)
+    calls = []
+    if dx is not None:
+        calls.append(Call("dense_forward", (dy, w), (dx,), (*matrix, 0, 0, 0), (0.0,)))
+    if dw is not None:
+        calls.append(Call("dense_backward_weight", (dy, x), (dw,), matrix))
+    return calls
+
+
+FORWARD: dict[type[Op], Lowering] = {InnerProduct: inner_product, TransposedInnerProduct: _transposed}
+BACKWARD: dict[type[Op], Lowering] = {InnerProduct: inner_product_back, TransposedInnerProduct: _transposed_back}

@@ -10,7 +10,7 @@ from mocha.backends.native.calls import Call, Layouts, Lowering, around_axis, is
 from mocha.backends.native.lowering.fused import wanted_gradients
 from mocha.backends.native.lowering.pointwise import copied
 from mocha.graph import Node, Value
-from mocha.ops import Concat, Fill, Gradient, Identity, Op, Reorder, Reshape, Slice
+from mocha.ops import Concat, Fill, Gradient, Identity, Op, Reorder, Reshape, Slice, StopGradient
 
 
 def _view(op: Op, node: Node, layouts: Layouts) -> list[Call]:
@@ -95,6 +95,7 @@ def _reorder(op: Op, node: Node, layouts: Layouts) -> list[Call] | None:
 FORWARD: dict[type[Op], Lowering] = {
     Reshape: _view,
     Identity: _view,
+    StopGradient: _view,
     Concat: _concat,
     Slice: _slice,
     Fill: _fill,
