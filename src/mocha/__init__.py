@@ -84,6 +84,7 @@ from mocha.parameters import (
     Regularizer,
     XavierInitializer,
 )
+from mocha.pretraining import Stage, StageResult, autoencoder_stages, pretrain
 from mocha.solvers import (
     SGD,
     Adadelta,
@@ -138,6 +139,7 @@ __all__ = [
     "Adagrad", "Adadelta", "RMSProp", "SolverMethod", "Solver", "make_solver_parameters", "Policy", "LRPolicy",
     "MomPolicy", "solve", "init_solve", "onestep_solve", "finalize_solve", "CoffeeBreak", "EarlyStopping",
     "ProgressBar", "Snapshot", "TrainingSummary", "ValidationPerformance", "add_coffee_break", "read_statistics",
+    "Stage", "StageResult", "autoencoder_stages", "pretrain",
     "setup", "setup_coffee_lounge", "Graph", "Op", "Phase", "Spec", "MochaError", "BackendUnavailable", "ConfigError",
     "FormatError", "ShapeError", "StateError", "TopologyError",
     "BinaryAccuracyLayer", "BinaryCrossEntropyLossLayer", "GaussianKLLossLayer", "HingeLossLayer",
