@@ -18,6 +18,20 @@ Panels<T> even_panels(int64_t columns) {
     return Panels<T>(columns, even ? 3 : max_panel);
 }
 
+// The rows of a matrix by panels of rows, transposed: [panel][column][NV lanes]. `panels` are of the rows.
+template <class T>
+void pack_rows_across(const Panels<T>& panels, int64_t columns, const T* from, T* packed, int threads) {
+    parallel_ranges(threads, panels.vectors * ceil_div(columns, lanes<T>), 4, [&](int, int64_t begin, int64_t end) {
+        for (int64_t u = begin; u < end; ++u) {
+            const int64_t r = u % panels.vectors * lanes<T>, c = u / panels.vectors * lanes<T>, p = panels.holding(r);
+            const int64_t across = panels.width(p) * lanes<T>;
+            transpose_matrix(from + r * columns + c, columns, least(lanes<T>, panels.columns - r),
+                             least(lanes<T>, columns - c),
+                             packed + panels.at(p, columns) + c * across + r - panels.begin(p), across);
+        }
+    });
+}
+
 // --- forward of a few examples: dot products along D, a tile of examples by units at a time ---
 
 constexpr int dot_rows = MOCHA_REGISTERS == 32 ? 4 : 3;    // examples in a tile
@@ -148,20 +162,6 @@ struct ManyPlan {
     }
 };
 
-// x by panels of examples: [panel][D][NV lanes].
-template <class T>
-void pack_examples(int64_t N, int64_t D, const T* x, T* packed, int threads) {
-    const Panels<T> panels(N);
-    parallel_ranges(threads, panels.vectors * ceil_div(D, lanes<T>), 4, [&](int, int64_t begin, int64_t end) {
-        for (int64_t u = begin; u < end; ++u) {
-            const int64_t n = u % panels.vectors * lanes<T>, d = u / panels.vectors * lanes<T>, p = panels.holding(n);
-            const int64_t across = panels.width(p) * lanes<T>;
-            transpose_matrix(x + n * D + d, D, least(lanes<T>, N - n), least(lanes<T>, D - d),
-                             packed + panels.at(p, D) + d * across + n - panels.begin(p), across);
-        }
-    });
-}
-
 // Units [k, k + units) of all packed examples: result[unit][example].
 template <class T>
 void multiply_units(const Panels<T>& panels, int64_t D, const T* packed, const T* w, int64_t units, T* result) {
@@ -216,7 +216,7 @@ const char* forward_many(const Step& step) {
     const ManyPlan<T> plan(N, D, step.threads);
     const Panels<T> panels(plan.packed_examples);
     T* packed = reinterpret_cast<T*>(step.scratch);
-    pack_examples(plan.packed_examples, D, x, packed, step.threads);
+    pack_rows_across(panels, D, x, packed, step.threads);
     const int64_t padded = panels.vectors * lanes<T>;
 
     parallel_ranges(step.threads, K, max_rows, [&](int thread, int64_t begin, int64_t end) {
@@ -249,23 +249,11 @@ const char* forward_many(const Step& step) {
 //
 // The examples are read as they lie, one number at a time for a panel of units: nothing is copied or turned round.
 
-template <class T>
-void pack_units(int64_t D, int64_t K, const T* w, T* packed, int threads) {
-    const Panels<T> panels = even_panels<T>(K);
-    parallel_ranges(threads, panels.vectors * ceil_div(D, lanes<T>), 4, [&](int, int64_t begin, int64_t end) {
-        for (int64_t u = begin; u < end; ++u) {
-            const int64_t k = u % panels.vectors * lanes<T>, d = u / panels.vectors * lanes<T>, p = panels.holding(k);
-            const int64_t across = panels.width(p) * lanes<T>;
-            transpose_matrix(w + k * D + d, D, least(lanes<T>, K - k), least(lanes<T>, D - d),
-                             packed + panels.at(p, D) + d * across + k - panels.begin(p), across);
-        }
-    });
-}
-
 // Packs the weight once for many runs of forward. in: the weight; out: the packed one, of `packed_bytes` bytes.
 template <class T>
 const char* pack(const Step& step) {
-    pack_units(step.ints[1], step.ints[2], static_cast<const T*>(step.in[0]), static_cast<T*>(step.out[0]), step.threads);
+    pack_rows_across(even_panels<T>(step.ints[2]), step.ints[1], static_cast<const T*>(step.in[0]),
+                     static_cast<T*>(step.out[0]), step.threads);
     return nullptr;
 }
 

@@ -71,7 +71,7 @@ def test_a_method_of_ones_own_says_what_it_understands():
         def scalars(self, params, iteration):
             return {"rate": params["rate"]}
 
-        def step(self, g, grad, parameter, states, rate):
+        def op(self, about, params):
             raise NotImplementedError
 
     assert Plain().name == "Plain"

@@ -16,10 +16,8 @@ from mocha.solvers.policies import Fixed, Inv, Policy
 
 
 class _Adaptive(SolverMethod):
-    """What they share: a learning rate, and one op."""
+    """What they share: a learning rate, and means that forget."""
 
-    rates: ClassVar[tuple[str, ...]] = ("learning_rate",)
-    """The scalars that the op reads, in its order."""
     kept: ClassVar[tuple[str, ...]]
     """The parameters that say what a mean keeps of itself."""
 
@@ -33,23 +31,6 @@ class _Adaptive(SolverMethod):
         """`learning_rate`."""
         policy: Policy = params["lr_policy"]
         return {"learning_rate": policy.value(iteration)}
-
-    def op(self, about: ParameterSpec, params: Parameters) -> AdaptiveStep:
-        """The op of one parameter's step."""
-        raise NotImplementedError
-
-    def step(
-        self,
-        g: Graph,
-        grad: Value,
-        parameter: Value,
-        states: Mapping[str, Value],
-        about: ParameterSpec,
-        params: Parameters,
-    ) -> None:
-        """One op."""
-        own = (states[slot] for slot in self.slots)
-        g(self.op(about, params), grad, parameter, *own, *(g.scalar(name) for name in self.rates))
 
 
 class Adam(_Adaptive):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from mocha.graph import Graph, Value
-from mocha.ops import NesterovStep, SgdStep
+from mocha.ops import NesterovStep, Op, SgdStep
 from mocha.parameters import ParameterSpec
 from mocha.solvers.policies import Fixed, Policy
 
@@ -20,6 +20,9 @@ class SolverMethod(ABC):
 
     slots: ClassVar[tuple[str, ...]] = ()
     """Names of the states that the method keeps for each parameter, each of the parameter's shape, zero at first."""
+
+    rates: ClassVar[tuple[str, ...]] = ("learning_rate",)
+    """The scalars that a step reads, in its op's order."""
 
     @property
     def name(self) -> str:
@@ -45,6 +48,14 @@ class SolverMethod(ABC):
         return about.regularizer.lower(g, grad, parameter, float(params["regu_coef"]))
 
     @abstractmethod
+    def op(self, about: ParameterSpec, params: Parameters) -> Op:
+        """The op of one parameter's step: it takes gradient, parameter, states and the scalars of `rates`.
+
+        Args:
+            about: what the layer says of the parameter; `about.rate` is its own multiple of the learning rate.
+            params: the solver's parameters.
+        """
+
     def step(
         self,
         g: Graph,
@@ -61,9 +72,11 @@ class SolverMethod(ABC):
             grad: the gradient, clipped and regularised.
             parameter: the parameter.
             states: the parameter's states, by slot.
-            about: what the layer says of the parameter; `about.rate` is its own multiple of the learning rate.
+            about: what the layer says of the parameter.
             params: the solver's parameters.
         """
+        own = (states[slot] for slot in self.slots)
+        g(self.op(about, params), grad, parameter, *own, *(g.scalar(name) for name in self.rates))
 
 
 class _Momentum(SolverMethod):
@@ -84,22 +97,16 @@ class SGD(_Momentum):
     Solver parameters: `lr_policy`, default LRPolicy.Fixed(0.01); `mom_policy`, default MomPolicy.Fixed(0).
     """
 
+    rates = ("learning_rate", "momentum")
+
     def scalars(self, params: Parameters, iteration: int) -> Mapping[str, float]:
         """`learning_rate` and `momentum`."""
         rate, momentum = _policies(params)
         return {"learning_rate": rate.value(iteration), "momentum": momentum.value(iteration - 1)}
 
-    def step(
-        self,
-        g: Graph,
-        grad: Value,
-        parameter: Value,
-        states: Mapping[str, Value],
-        about: ParameterSpec,
-        params: Parameters,
-    ) -> None:
-        """One op."""
-        g(SgdStep(about.rate), grad, parameter, states["velocity"], g.scalar("learning_rate"), g.scalar("momentum"))
+    def op(self, about: ParameterSpec, params: Parameters) -> Op:
+        """The op of one parameter's step."""
+        return SgdStep(about.rate)
 
 
 class Nesterov(_Momentum):
@@ -111,6 +118,8 @@ class Nesterov(_Momentum):
     Solver parameters: `lr_policy`, default LRPolicy.Fixed(0.01); `mom_policy`, default MomPolicy.Fixed(0).
     """
 
+    rates = ("learning_rate", "last_momentum", "momentum")
+
     def scalars(self, params: Parameters, iteration: int) -> Mapping[str, float]:
         """`learning_rate`, `last_momentum` and `momentum`."""
         rate, momentum = _policies(params)
@@ -120,18 +129,9 @@ class Nesterov(_Momentum):
             "momentum": momentum.value(iteration),
         }
 
-    def step(
-        self,
-        g: Graph,
-        grad: Value,
-        parameter: Value,
-        states: Mapping[str, Value],
-        about: ParameterSpec,
-        params: Parameters,
-    ) -> None:
-        """One op."""
-        rates = (g.scalar(name) for name in ("learning_rate", "last_momentum", "momentum"))
-        g(NesterovStep(about.rate), grad, parameter, states["velocity"], *rates)
+    def op(self, about: ParameterSpec, params: Parameters) -> Op:
+        """The op of one parameter's step."""
+        return NesterovStep(about.rate)
 
 
 def _policies(params: Parameters) -> tuple[Policy, Policy]:
