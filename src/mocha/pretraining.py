@@ -95,7 +95,7 @@ def autoencoder_stages(
     """
     shares = [float(corruption)] * len(hidden) if isinstance(corruption, (int, float)) else [*map(float, corruption)]
     if not hidden:
-        raise ConfigError("autoencoder_stages: there are no hidden layers.")
+        raise ConfigError("autoencoder_stages: there are no hidden layers; give one InnerProductLayer at least.")
     if len(shares) != len(hidden) or not all(0 <= share < 1 for share in shares):
         raise ConfigError(
             f"autoencoder_stages: corruption is {corruption!r}; expected one share below 1, or {len(hidden)} of them."

@@ -53,8 +53,7 @@ class Reshape(Op):
         return 0
 
 
-@dataclasses.dataclass(frozen=True)
-class Identity(Op):
+class _Renamed(Op):
     """The input under another name; no data moves."""
 
     is_view = True
@@ -67,6 +66,15 @@ class Identity(Op):
         """The input itself."""
         return x
 
+    def work(self, inputs: Sequence[Spec], outputs: Sequence[Spec]) -> int:
+        """None."""
+        return 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Identity(_Renamed):
+    """The input under another name; no data moves."""
+
     def backward(
         self, grads: Sequence[Array], inputs: Sequence[Array], outputs: Sequence[Array], wanted: Sequence[bool]
     ) -> Array:
@@ -77,28 +85,10 @@ class Identity(Op):
         """Nothing."""
         return (), ()
 
-    def work(self, inputs: Sequence[Spec], outputs: Sequence[Spec]) -> int:
-        """None."""
-        return 0
-
 
 @dataclasses.dataclass(frozen=True)
-class StopGradient(Op):
+class StopGradient(_Renamed):
     """The input under another name, by which no gradient goes back; no data moves."""
-
-    is_view = True
-
-    def infer(self, x: Spec) -> Spec:
-        """Any shape, kept."""
-        return x
-
-    def forward(self, x: Array) -> Array:
-        """The input itself."""
-        return x
-
-    def work(self, inputs: Sequence[Spec], outputs: Sequence[Spec]) -> int:
-        """None."""
-        return 0
 
 
 @dataclasses.dataclass(frozen=True)
