@@ -66,7 +66,7 @@ from mocha.layers import (
     TiedInnerProductLayer,
     WassersteinLossLayer,
 )
-from mocha.net import Net, Predictor, load_network, save_network
+from mocha.net import Net, Predictor, load_network, run_layers, save_network
 from mocha.ops import Op, Spec
 from mocha.parameters import (
     ConstantInitializer,
@@ -126,8 +126,9 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Backend", "DefaultBackend", "get_num_threads", "set_num_threads", "init", "shutdown", "registry_reset", "Net",
-    "Predictor", "destroy", "forward", "backward", "forward_backward", "forward_epoch", "freeze", "unfreeze",
-    "freeze_all", "unfreeze_all", "load_network", "save_network", "Layer", "AccuracyLayer", "AsyncHDF5DataLayer",
+    "Predictor", "run_layers", "destroy", "forward", "backward", "forward_backward", "forward_epoch", "freeze",
+    "unfreeze", "freeze_all", "unfreeze_all", "load_network", "save_network", "Layer", "AccuracyLayer",
+    "AsyncHDF5DataLayer",
     "ConcatLayer", "ConvolutionLayer", "DropoutLayer", "ElementWiseLayer", "ElementWiseFunctors", "HDF5DataLayer",
     "HDF5OutputLayer", "MemoryOutputLayer",
     "IdentityLayer", "InnerProductLayer", "LRNLayer", "LRNMode", "MemoryDataLayer", "Pooling", "PoolingLayer",

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class _StandardError(logging.Handler):
@@ -27,3 +29,15 @@ def logger() -> logging.Logger:
         if log.level == logging.NOTSET:
             log.setLevel(logging.INFO)
     return log
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Within it, lines below a warning are not written."""
+    log = logger()
+    before = log.level
+    log.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        log.setLevel(before)

@@ -82,6 +82,10 @@ class Executable(ABC):
             backend may run several nodes of one section in one step, which stands for them under one of them.
         """
 
+    def interpreted(self) -> list[Node]:
+        """The nodes that run by their ops' reference code: all of them, unless the backend has something of its own."""
+        return list(self.program.nodes)
+
     @abstractmethod
     def read(self, value: Value) -> Array:
         """A copy of a value that the program keeps, as it was left by the last run."""

@@ -9,8 +9,11 @@ import click
 
 from mocha.backends import Backend, DefaultBackend, backend_types
 from mocha.cli.nets import built_in, from_script
+from mocha.console import quiet
 from mocha.models import MODELS
 from mocha.testing import check_gradients
+from mocha.testing.catalogue import examine_all
+from mocha.testing.catalogue import report as report_of
 
 
 @click.command()
@@ -21,14 +24,25 @@ from mocha.testing import check_gradients
     help="A Python program of yours, in the place of a built-in model; it is executed.",
 )
 @click.option("--backend", type=click.Choice(list(backend_types())), help="Where to run; default: the best here.")
+@click.option("--catalogue", is_flag=True, help="Instead: all layers, neurons, solvers ... that there are.")
 @click.option("--elements", type=click.IntRange(1), default=20, show_default=True, help="To check, of each array.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the choice of elements.")
-def check(model: str | None, script: Path | None, backend: str | None, elements: int, seed: int) -> None:
+def check(
+    model: str | None, script: Path | None, backend: str | None, catalogue: bool, elements: int, seed: int
+) -> None:
     """Hold a net's gradients against differences of its objective, in float64.
 
     MODEL is a built-in net, lenet unless told, on data without meaning. With --script, the program FILE is executed,
     and must define a function build(backend) that returns a Net. The exit status is 1 if a gradient is wrong.
+
+    With --catalogue, a small training with each thing that Mocha is made of runs on each backend; the results are
+    compared, and the gradients of layers and neurons checked.
     """
+    if catalogue:
+        if script is not None or model is not None:
+            raise click.UsageError("--catalogue takes neither MODEL nor --script.")
+        _check_catalogue(["numpy", backend] if backend else None)
+        return
     if script is not None and model is not None:
         raise click.UsageError("--script takes the place of MODEL.")
     with Backend(backend) if backend else DefaultBackend() as machine:
@@ -37,4 +51,13 @@ def check(model: str | None, script: Path | None, backend: str | None, elements:
             report = check_gradients(net, elements=elements, seed=seed)
     click.echo(report)
     if not report.ok:
+        sys.exit(1)
+
+
+def _check_catalogue(names: list[str] | None) -> None:
+    """All entries of the catalogue on the backends, the reference first."""
+    with quiet():
+        rows = examine_all(names)
+    click.echo(report_of(rows))
+    if not all(row.ok for row in rows):
         sys.exit(1)

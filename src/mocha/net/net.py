@@ -177,6 +177,11 @@ class Net:
         """All parameters of the net, each once, in the order of the layers."""
         return list(dict.fromkeys(p for claim in self._claims for p in claim.parameters))
 
+    @property
+    def borrowed(self) -> list[Parameter]:
+        """The parameters of other layers, here or in other nets, that layers of the net use."""
+        return list(dict.fromkeys(self._borrowed))
+
     def trainable(self) -> list[Parameter]:
         """The parameters that no frozen layer holds."""
         held = {p for claim in self._claims if claim.layer in self._frozen for p in claim.parameters}

@@ -75,6 +75,9 @@ class Op(ABC):
     updates: ClassVar[tuple[tuple[int, int], ...]] = ()
     """Pairs (output, input): the output is the new value of that input, a parameter or state that outlives the run."""
 
+    gradient_by_design: ClassVar[str] = ""
+    """Why the gradient is not the derivative of what `forward` computes, for an op of which that is meant so."""
+
     is_view: ClassVar[bool] = False
     """The only output is the first input's memory under another shape."""
 

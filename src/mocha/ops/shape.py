@@ -90,6 +90,8 @@ class Identity(_Renamed):
 class StopGradient(_Renamed):
     """The input under another name, by which no gradient goes back; no data moves."""
 
+    gradient_by_design = "no gradient is let through on one of the ways"
+
 
 @dataclasses.dataclass(frozen=True)
 class Concat(Op):

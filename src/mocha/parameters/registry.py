@@ -132,6 +132,10 @@ class Registry:
             f"or in a net on the same backend that was made before. {did_you_mean(param_key, self._groups)}"
         )
 
+    def group(self, parameter: Parameter) -> tuple[str, tuple[Parameter, ...]]:
+        """The key that a parameter is under, and all parameters of that key."""
+        return next((key, group) for key, group in self._groups.items() if parameter in group)
+
     def _check_fit(
         self, layer: str, param_key: str, known: Sequence[Parameter], specs: Sequence[ParameterSpec]
     ) -> None:

@@ -180,6 +180,10 @@ class NativeExecutable(Executable):
         self._run_range(*self._preparation)
         self._seen_version = self._store.version
 
+    def interpreted(self) -> list[Node]:
+        """The nodes for which there is no kernel."""
+        return [step.node for step in self.steps if step.kernel is None]
+
     # -- values by name
 
     def _view(self, value: Value) -> Array:
