@@ -30,6 +30,15 @@ class TrainingSummary(CoffeeBreak):
             a loss layer, or `examples_per_second` (since the last summary). Default: `iter` and `obj_val`.
 
     All but `iter` are recorded under their names.
+
+    Examples:
+        >>> from mocha.models import line
+        >>> solver = Solver(SGD(), make_solver_parameters(SGD(), max_iter=40, lr_policy=LRPolicy.Fixed(0.5)))
+        >>> solver.add_coffee_break(TrainingSummary("iter", "obj_val", "learning_rate"), every_n_iter=20)
+        >>> with DefaultBackend() as backend, Net("line", backend, line()) as net:
+        ...     state = solver.solve(net)
+        >>> sorted(solver.lounge.get_statistics("obj_val"))
+        [0, 20, 40]
     """
 
     def __init__(self, *names: str) -> None:
@@ -78,6 +87,15 @@ class Snapshot(CoffeeBreak):
 
     Args:
         directory: where; made if it is not there.
+
+    Examples:
+        >>> from mocha.models import line
+        >>> solver = Solver(SGD(), make_solver_parameters(SGD(), max_iter=40, lr_policy=LRPolicy.Fixed(0.5)))
+        >>> solver.add_coffee_break(Snapshot("snapshots"), every_n_iter=20)
+        >>> with DefaultBackend() as backend, Net("line", backend, line()) as net:
+        ...     state = solver.solve(net)
+        >>> sorted(path.name for path in Path("snapshots").iterdir())
+        ['snapshot-000000.h5', 'snapshot-000020.h5', 'snapshot-000040.h5']
     """
 
     def __init__(self, directory: str | Path) -> None:
@@ -124,6 +142,23 @@ class ValidationPerformance(CoffeeBreak):
 
     Args:
         net: the validation net, on the same backend and of the same layers.
+
+    Examples:
+        >>> points = np.array([[0.0, 1.0], [1.0, 0.0]] * 10)
+        >>> data = MemoryDataLayer(data=[points, points[:, 0]], tops=["x", "label"], batch_size=20)
+        >>> scores = InnerProductLayer(name="ip", output_dim=2, bottoms=["x"], tops=["scores"])
+        >>> loss = SoftmaxLossLayer(name="loss", bottoms=["scores", "label"])
+        >>> accuracy = AccuracyLayer(name="accuracy", bottoms=["scores", "label"])
+        >>> solver = Solver(SGD(), make_solver_parameters(SGD(), max_iter=20, lr_policy=LRPolicy.Fixed(0.5)))
+        >>> with DefaultBackend() as backend:
+        ...     net = Net("training", backend, [data, scores, loss])
+        ...     validation = Net("validation", backend, [data, scores, accuracy])
+        ...     solver.add_coffee_break(ValidationPerformance(validation), every_n_iter=10)
+        ...     _ = solver.solve(net)
+        ...     destroy(net)
+        ...     destroy(validation)
+        >>> solver.lounge.get_statistics("accuracy-accuracy")[20]
+        1.0
     """
 
     def __init__(self, net: Net) -> None:
@@ -161,6 +196,16 @@ class EarlyStopping(CoffeeBreak):
         key: name of the statistic, as "test-accuracy-accuracy".
         patience: how many times in a row it may be no better than the best.
         higher_better: whether larger is better.
+
+    Examples:
+        >>> from mocha.models import line
+        >>> solver = Solver(SGD(), make_solver_parameters(SGD(), max_iter=10000, lr_policy=LRPolicy.Fixed(0.5)))
+        >>> solver.add_coffee_break(TrainingSummary(), every_n_iter=20)
+        >>> solver.add_coffee_break(EarlyStopping("obj_val", patience=2, higher_better=False), every_n_iter=20)
+        >>> with DefaultBackend() as backend, Net("line", backend, line()) as net:
+        ...     state = solver.solve(net)
+        >>> state.iteration < 10000
+        True
     """
 
     def __init__(self, key: str, patience: int = 3, *, higher_better: bool = True) -> None:

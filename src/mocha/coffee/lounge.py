@@ -111,6 +111,9 @@ def _quoted(name: str) -> str:
 def read_statistics(path: str | Path) -> Statistics:
     """Read a statistics file: name -> iteration -> number.
 
+    Args:
+        path: what `setup_coffee_lounge` had statistics saved into.
+
     Raises:
         FormatError: it is damaged, or something else.
     """

@@ -22,6 +22,15 @@ class ProgressBar(CoffeeBreak):
 
     Args:
         max_iter: where the bar ends; infinity for no end.
+
+    Examples:
+        >>> from mocha.models import line
+        >>> solver = Solver(SGD(), make_solver_parameters(SGD(), max_iter=40, lr_policy=LRPolicy.Fixed(0.5)))
+        >>> solver.add_coffee_break(ProgressBar(40), every_n_iter=1)
+        >>> with DefaultBackend() as backend, Net("line", backend, line()) as net:
+        ...     state = solver.solve(net)
+        >>> state.iteration
+        40
     """
 
     def __init__(self, max_iter: float) -> None:

@@ -38,6 +38,16 @@ class SubMean(Transformer):
     Args:
         mean_file: an HDF5 file with the dataset ``mean``, of a sample's shape or with an axis of length 1 before it.
         mean_blob: the mean itself, of such a shape.
+
+    Examples:
+        >>> data = MemoryDataLayer(
+        ...     data=[[[1.0, 2.0], [3.0, 6.0]]], tops=["x"], batch_size=2,
+        ...     transformers=[("x", DataTransformers.SubMean(mean_blob=np.array([2.0, 4.0])))],
+        ... )
+        >>> with DefaultBackend() as backend, Net("example", backend, [data]) as net:
+        ...     print(net.next_batch()["x"])
+        [[-1. -2.]
+         [ 1.  2.]]
     """
 
     mean_file: str | Path = ""
@@ -82,6 +92,14 @@ class Scale(Transformer):
 
     Args:
         scale: the number.
+
+    Examples:
+        >>> data = MemoryDataLayer(
+        ...     data=[[[0.0, 128.0]]], tops=["x"], batch_size=1, transformers=[("x", DataTransformers.Scale(1 / 256))]
+        ... )
+        >>> with DefaultBackend() as backend, Net("example", backend, [data]) as net:
+        ...     print(net.next_batch()["x"])
+        [[0.  0.5]]
     """
 
     scale: float = 1.0

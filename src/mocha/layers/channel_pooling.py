@@ -23,6 +23,11 @@ class ChannelPoolingLayer(Layer):
         pad: (front, back), each smaller than the kernel.
         channel_dim: the axis, from 0 for the batch; not the batch.
         pooling: Pooling.Max() or Pooling.Mean().
+
+    Examples:
+        >>> layer = ChannelPoolingLayer(kernel=2, stride=2, bottoms=["x"], tops=["y"])
+        >>> run_layers(layer, x=[[3, 1, 4, 1, 5, 9]])["y"]
+        array([[3., 4., 9.]])
     """
 
     name: str = "channel-pooling"

@@ -50,6 +50,16 @@ class PoolingLayer(Layer):
         pad: (height, width), or one number for both, smaller than the kernel.
         pooling: Pooling.Max() or Pooling.Mean().
         neuron: the activation of the output.
+
+    Examples:
+        >>> image = np.arange(16).reshape(1, 1, 4, 4)
+        >>> run_layers(PoolingLayer(kernel=2, stride=2, bottoms=["x"], tops=["y"]), x=image)["y"]
+        array([[[[ 5.,  7.],
+                 [13., 15.]]]])
+        >>> mean = PoolingLayer(kernel=2, stride=2, pooling=Pooling.Mean(), bottoms=["x"], tops=["y"])
+        >>> run_layers(mean, x=image)["y"]
+        array([[[[ 2.5,  4.5],
+                 [10.5, 12.5]]]])
     """
 
     name: str = "pooling"
@@ -81,6 +91,11 @@ class SoftmaxLayer(Layer):
 
     Args:
         dim: the axis of the classes, from 0 for the batch; not the batch.
+
+    Examples:
+        >>> run_layers(SoftmaxLayer(bottoms=["scores"], tops=["p"]), scores=[[0, 0], [0, 1]])["p"]
+        array([[0.5   , 0.5   ],
+               [0.2689, 0.7311]])
     """
 
     name: str = "softmax"
@@ -104,6 +119,14 @@ class DropoutLayer(Layer):
     Args:
         ratio: probability of dropping, 0 < ratio < 1.
         auto_scale: multiply what stays by 1 / (1 - ratio), so that the expectation is kept.
+
+    Examples:
+        >>> dropout = DropoutLayer(ratio=0.25, bottoms=["x"])
+        >>> x = run_layers(dropout, x=np.ones((1, 1000)))["x"]
+        >>> np.unique(x), bool(0.2 < np.mean(x == 0) < 0.3)
+        (array([0.    , 1.3333]), True)
+        >>> run_layers(dropout, phase="test", x=[[1, 2, 3]])["x"]
+        array([[1., 2., 3.]])
     """
 
     name: str = "dropout"
@@ -133,6 +156,11 @@ class RandomMaskLayer(Layer):
 
     Args:
         ratio: probability of becoming 0, 0 < ratio < 1.
+
+    Examples:
+        >>> x = run_layers(RandomMaskLayer(ratio=0.25, bottoms=["x"]), x=np.ones((1, 1000)))["x"]
+        >>> np.unique(x), bool(0.2 < np.mean(x == 0) < 0.3)
+        (array([0., 1.]), True)
     """
 
     name: str = "random-mask"
@@ -166,6 +194,10 @@ class PowerLayer(Layer):
         power: the exponent, any real number.
         scale: factor of x.
         shift: what is added to the scaled x.
+
+    Examples:
+        >>> run_layers(PowerLayer(power=2, scale=3, shift=1, bottoms=["x"], tops=["y"]), x=[[0, 1, 2]])["y"]
+        array([[ 1., 16., 49.]])
     """
 
     name: str = "power"
@@ -192,6 +224,13 @@ class SplitLayer(Layer):
 
     Args:
         no_copy: accepted for Mocha's sake; it has no effect.
+
+    Examples:
+        >>> split = SplitLayer(bottoms=["x"], tops=["clean", "corrupt"])
+        >>> mask = RandomMaskLayer(ratio=0.9, bottoms=["corrupt"])
+        >>> made = run_layers(split, mask, x=np.ones((1, 200)))
+        >>> int(made["clean"].sum()), bool(made["corrupt"].sum() < 60)
+        (200, True)
     """
 
     name: str = "split"
@@ -228,6 +267,11 @@ class ElementWiseLayer(Layer):
 
     Args:
         operation: ElementWiseFunctors.Add(), Subtract(), Multiply() or Divide().
+
+    Examples:
+        >>> layer = ElementWiseLayer(operation=ElementWiseFunctors.Multiply(), bottoms=["a", "b"], tops=["y"])
+        >>> run_layers(layer, a=[[1, 2, 3]], b=[[4, 5, 6]])["y"]
+        array([[ 4., 10., 18.]])
     """
 
     name: str = "element-wise"
@@ -250,6 +294,10 @@ class ConcatLayer(Layer):
 
     Args:
         dim: the axis that grows, from 0 for the batch.
+
+    Examples:
+        >>> run_layers(ConcatLayer(bottoms=["a", "b"], tops=["y"]), a=[[1, 2]], b=[[3]])["y"]
+        array([[1., 2., 3.]])
     """
 
     name: str = "concat"
@@ -272,6 +320,11 @@ class ReshapeLayer(Layer):
 
     Args:
         shape: the new shape of an example, without the batch axis, row-major: (C, H, W). (Mocha.jl's is reversed.)
+
+    Examples:
+        >>> run_layers(ReshapeLayer(shape=(2, 3), bottoms=["x"], tops=["y"]), x=[[1, 2, 3, 4, 5, 6]])["y"]
+        array([[[1., 2., 3.],
+                [4., 5., 6.]]])
     """
 
     name: str = "reshape"
@@ -290,7 +343,12 @@ class ReshapeLayer(Layer):
 
 
 class IdentityLayer(Layer):
-    """The same blob under another name; no data moves."""
+    """The same blob under another name; no data moves.
+
+    Examples:
+        >>> run_layers(IdentityLayer(bottoms=["x"], tops=["y"]), x=[[1, 2]])["y"]
+        array([[1., 2.]])
+    """
 
     name: str = "identity"
 

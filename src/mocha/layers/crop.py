@@ -23,6 +23,12 @@ class CropLayer(Layer):
         random_crop: in training, draw the place among all that there are, each with the same probability.
         random_mirror: in training, mirror left to right with probability 1/2.
         per_image: draw for each image; with False once a batch and bottom, as Mocha.jl does.
+
+    Examples:
+        >>> image = np.arange(16).reshape(1, 1, 4, 4)
+        >>> run_layers(CropLayer(crop_size=2, bottoms=["x"], tops=["y"]), x=image)["y"]
+        array([[[[ 5.,  6.],
+                 [ 9., 10.]]]])
     """
 
     name: str = "crop"

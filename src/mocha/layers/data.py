@@ -85,6 +85,17 @@ class HDF5DataLayer(DataLayer):
         source: a text file that lists HDF5 files, one a line; or one HDF5 file; or a list of such. A relative path in
             a list file is looked up from the working directory, then from the list file's folder.
         chunk_size: with `shuffle` and chunked or compressed data sets: examples that are read and mixed at a time.
+
+    Examples:
+        >>> with h5py.File("train.hdf5", "w") as file:
+        ...     file["data"] = np.arange(12.0).reshape(6, 2)
+        ...     file["label"] = np.arange(6) % 3
+        >>> data = HDF5DataLayer(source="train.hdf5", batch_size=4)
+        >>> with DefaultBackend() as backend, Net("example", backend, [data]) as net:
+        ...     for _ in range(2):
+        ...         print(net.next_batch()["label"], net.epoch)
+        [0. 1. 2. 0.] 0
+        [1. 2. 0. 1.] 1
     """
 
     name: str = "hdf5-data"
@@ -113,7 +124,12 @@ class HDF5DataLayer(DataLayer):
 
 
 class AsyncHDF5DataLayer(HDF5DataLayer):
-    """The same as `HDF5DataLayer`, which reads ahead in a thread already: Mocha's other name for it."""
+    """The same as `HDF5DataLayer`, which reads ahead in a thread already: Mocha's other name for it.
+
+    Examples:
+        >>> AsyncHDF5DataLayer(source="train-list.txt", batch_size=64, shuffle=True).prefetch
+        2
+    """
 
 
 class MemoryDataLayer(DataLayer):
@@ -121,6 +137,16 @@ class MemoryDataLayer(DataLayer):
 
     Args:
         data: one array a top, with the examples along the first axis, all of the same length.
+
+    Examples:
+        >>> images, labels = np.ones((5, 1, 2, 2), np.float32), np.arange(5)
+        >>> data = MemoryDataLayer(data=[images, labels], batch_size=2)
+        >>> with DefaultBackend() as backend, Net("example", backend, [data]) as net:
+        ...     for _ in range(3):
+        ...         print(net.next_batch()["label"], net.epoch)
+        [0. 1.] 0
+        [2. 3.] 0
+        [4. 0.] 1
     """
 
     name: str = "memory-data"

@@ -17,6 +17,11 @@ class ArgmaxLayer(Layer):
 
     Args:
         dim: the axis, from 0 for the batch; not the batch.
+
+    Examples:
+        >>> run_layers(ArgmaxLayer(bottoms=["scores"], tops=["best"]), scores=[[0.1, 0.7, 0.2], [0.5, 0.5, 0]])["best"]
+        array([[1.],
+               [0.]])
     """
 
     name: str = "argmax"
@@ -40,6 +45,11 @@ class Index2OnehotLayer(Layer):
     Args:
         n_class: number of classes, >= 1.
         dim: the axis of the classes, from 0 for the batch; not the batch.
+
+    Examples:
+        >>> run_layers(Index2OnehotLayer(n_class=3, bottoms=["label"], tops=["y"]), label=[[0], [2]])["y"]
+        array([[1., 0., 0.],
+               [0., 0., 1.]])
     """
 
     name: str = "index2onehot"

@@ -69,6 +69,14 @@ class SoftmaxLossLayer(_HardLabelLossLayer):
             All are row-major. (Mocha.jl's order of axes is reversed.)
         normalize: "local" scales the weights of each position so that their mean over the classes is 1, "global" those
             of each example so that their mean over all its elements is 1; "no" leaves them as they are.
+
+    Examples:
+        >>> loss = SoftmaxLossLayer(bottoms=["scores", "label"])
+        >>> run_layers(loss, scores=[[0, 0], [0, 0]], label=[0, 1])
+        {'softmax-loss': 0.693147...}
+        >>> weighted = SoftmaxLossLayer(weights=[3, 1], normalize="no", bottoms=["scores", "label"])
+        >>> run_layers(weighted, scores=[[0, 0], [0, 0]], label=[0, 1])
+        {'softmax-loss': 1.386294...}
     """
 
     name: str = "softmax-loss"
@@ -93,6 +101,11 @@ class MultinomialLogisticLossLayer(_HardLabelLossLayer):
         dim: the axis of the classes, from 0 for the batch; not the batch.
         weights: of the classes, as those of `SoftmaxLossLayer`.
         normalize: "local", "global" or "no", as there.
+
+    Examples:
+        >>> loss = MultinomialLogisticLossLayer(bottoms=["p", "label"])
+        >>> run_layers(loss, p=[[0.5, 0.5], [0.25, 0.75]], label=[0, 0])
+        {'multinomial-logistic-loss': 1.039720...}
     """
 
     name: str = "multinomial-logistic-loss"
@@ -108,6 +121,11 @@ class SquareLossLayer(LossLayer):
     """loss = weight / (2 N) sum of (prediction - label)^2; both bottoms may get gradients.
 
     The mean over an epoch is reported as ``<name>-square-loss``.
+
+    Examples:
+        >>> loss = SquareLossLayer(bottoms=["x", "target"])
+        >>> run_layers(loss, x=[[1, 2], [3, 4]], target=[[1, 2], [3, 6]])
+        {'square-loss': 1.0, 'square-loss-square-loss': 1.0}
     """
 
     name: str = "square-loss"
@@ -128,6 +146,11 @@ class SoftlabelSoftmaxLossLayer(LossLayer):
 
     Args:
         dim: the axis of the classes, from 0 for the batch; not the batch.
+
+    Examples:
+        >>> loss = SoftlabelSoftmaxLossLayer(bottoms=["scores", "label"])
+        >>> run_layers(loss, scores=[[0, 0]], label=[[0.5, 0.5]])
+        {'softlabel-softmax-loss': 0.693147...}
     """
 
     name: str = "softlabel-softmax-loss"
@@ -149,6 +172,11 @@ class BinaryCrossEntropyLossLayer(LossLayer):
 
     Logarithms are of 1e-20 at least. Both bottoms may get gradients, and may have different axes behind the batch, as
     (N, 1) and (N), as long as they have as many elements.
+
+    Examples:
+        >>> loss = BinaryCrossEntropyLossLayer(bottoms=["p", "label"])
+        >>> run_layers(loss, p=[[0.5, 0.5]], label=[[0, 1]])
+        {'binary-cross-entropy-loss': 1.386294...}
     """
 
     name: str = "binary-cross-entropy-loss"
@@ -164,6 +192,11 @@ class HingeLossLayer(LossLayer):
 
     Both bottoms may get gradients. The mean over an epoch is reported as ``<name>-hinge-loss``. (Mocha.jl on the CPU
     left the weight out of the loss, but not out of the gradient. Here it is in both.)
+
+    Examples:
+        >>> loss = HingeLossLayer(bottoms=["scores", "label"])
+        >>> run_layers(loss, scores=[[2], [0.5], [1]], label=[[1], [1], [-1]])
+        {'hinge-loss': 0.833333..., 'hinge-loss-hinge-loss': 0.833333...}
     """
 
     name: str = "hinge-loss"
@@ -181,6 +214,11 @@ class GaussianKLLossLayer(LossLayer):
 
     The bottoms are the means and the standard deviations (> 0; not the variances) of normal distributions; both may
     get gradients. The logarithm is of 1e-20 at least. The mean over an epoch is reported as ``<name>-encoder-loss``.
+
+    Examples:
+        >>> loss = GaussianKLLossLayer()
+        >>> run_layers(loss, mu=[[0, 1]], sigma=[[1, 1]])
+        {'gauss-kl-loss': 0.5, 'gauss-kl-loss-encoder-loss': 0.5}
     """
 
     name: str = "gauss-kl-loss"

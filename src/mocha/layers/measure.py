@@ -19,6 +19,11 @@ class AccuracyLayer(Layer):
     Args:
         dim: the axis of the classes, from 0 for the batch; not the batch.
         report_error: report 1 - accuracy too, as ``<name>-error``.
+
+    Examples:
+        >>> layer = AccuracyLayer(report_error=True, bottoms=["scores", "label"])
+        >>> run_layers(layer, scores=[[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [0.3, 0.7]], label=[0, 1, 1, 1])
+        {'accuracy-accuracy': 0.75, 'accuracy-error': 0.25}
     """
 
     name: str = "accuracy"
@@ -47,6 +52,11 @@ class BinaryAccuracyLayer(Layer):
     Args:
         threshold: 0 for labels of -1 and 1, 0.5 for labels of 0 and 1. What equals it is not above it.
         report_error: report 1 - accuracy too, as ``<name>-error``.
+
+    Examples:
+        >>> layer = BinaryAccuracyLayer(threshold=0.5, bottoms=["p", "label"])
+        >>> run_layers(layer, p=[[0.9], [0.2], [0.7], [0.1]], label=[[1], [0], [0], [0]])
+        {'binary-accuracy-accuracy': 0.75}
     """
 
     name: str = "binary-accuracy"

@@ -21,7 +21,13 @@ class Neuron(ABC):
 
 @dataclasses.dataclass(frozen=True)
 class Identity(Neuron):
-    """y = x."""
+    """y = x.
+
+    Examples:
+        >>> layer = PoolingLayer(neuron=Neurons.Identity(), bottoms=["x"], tops=["y"])
+        >>> run_layers(layer, x=[[[[-2, -1, 0, 1, 2]]]])["y"].ravel()
+        array([-2., -1.,  0.,  1.,  2.])
+    """
 
     def lower(self, g: Graph, x: Value) -> Value:
         """Nothing to do."""
@@ -34,6 +40,11 @@ class ReLU(Neuron):
 
     Args:
         epsilon: the smallest output (a floor, not a slope).
+
+    Examples:
+        >>> layer = PoolingLayer(neuron=Neurons.ReLU(), bottoms=["x"], tops=["y"])
+        >>> run_layers(layer, x=[[[[-2, -1, 0, 1, 2]]]])["y"].ravel()
+        array([0., 0., 0., 1., 2.])
     """
 
     epsilon: float = 0.0
@@ -49,6 +60,11 @@ class LReLU(Neuron):
 
     Args:
         slope: factor of the negative side, >= 0.
+
+    Examples:
+        >>> layer = PoolingLayer(neuron=Neurons.LReLU(0.1), bottoms=["x"], tops=["y"])
+        >>> run_layers(layer, x=[[[[-2, -1, 0, 1, 2]]]])["y"].ravel()
+        array([-0.2, -0.1,  0. ,  1. ,  2. ])
     """
 
     slope: float = 0.01
@@ -64,7 +80,13 @@ class LReLU(Neuron):
 
 @dataclasses.dataclass(frozen=True)
 class Sigmoid(Neuron):
-    """y = 1 / (1 + exp(-x))."""
+    """y = 1 / (1 + exp(-x)).
+
+    Examples:
+        >>> layer = PoolingLayer(neuron=Neurons.Sigmoid(), bottoms=["x"], tops=["y"])
+        >>> run_layers(layer, x=[[[[-2, -1, 0, 1, 2]]]])["y"].ravel()
+        array([0.1192, 0.2689, 0.5   , 0.7311, 0.8808])
+    """
 
     def lower(self, g: Graph, x: Value) -> Value:
         """One op."""
@@ -73,7 +95,13 @@ class Sigmoid(Neuron):
 
 @dataclasses.dataclass(frozen=True)
 class Tanh(Neuron):
-    """y = tanh x."""
+    """y = tanh x.
+
+    Examples:
+        >>> layer = PoolingLayer(neuron=Neurons.Tanh(), bottoms=["x"], tops=["y"])
+        >>> run_layers(layer, x=[[[[-2, -1, 0, 1, 2]]]])["y"].ravel()
+        array([-0.964 , -0.7616,  0.    ,  0.7616,  0.964 ])
+    """
 
     def lower(self, g: Graph, x: Value) -> Value:
         """One op."""
@@ -82,7 +110,13 @@ class Tanh(Neuron):
 
 @dataclasses.dataclass(frozen=True)
 class Exponential(Neuron):
-    """y = exp(x)."""
+    """y = exp(x).
+
+    Examples:
+        >>> layer = PoolingLayer(neuron=Neurons.Exponential(), bottoms=["x"], tops=["y"])
+        >>> run_layers(layer, x=[[[[-2, -1, 0, 1, 2]]]])["y"].ravel()
+        array([0.1353, 0.3679, 1.    , 2.7183, 7.3891])
+    """
 
     def lower(self, g: Graph, x: Value) -> Value:
         """One op."""

@@ -23,6 +23,13 @@ class RandomNormalLayer(SourceLayer):
         output_dims: the shape of an example, without the batch axis, row-major. (Mocha.jl's is reversed.)
         batch_sizes: examples in a batch, one number a top, each >= 1.
         eltype: float32 or float64; that of the net's data.
+
+    Examples:
+        >>> noise = RandomNormalLayer(tops=["z"], output_dims=(2, 3), batch_sizes=[100])
+        >>> with DefaultBackend() as backend, Net("example", backend, [noise]) as net:
+        ...     z = net.next_batch()["z"]
+        >>> z.shape, z.dtype
+        ((100, 2, 3), dtype('float32'))
     """
 
     name: str = "random-normal"

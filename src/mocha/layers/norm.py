@@ -41,6 +41,16 @@ class LRNLayer(Layer):
         power: the exponent, >= 0.
         mode: LRNMode.AcrossChannel() or LRNMode.WithinChannel().
         channel_dim: the axis of the channels: 1. (Mocha.jl calls it -2.)
+
+    Examples:
+        >>> layer = LRNLayer(kernel=3, scale=3, shift=1, power=1, bottoms=["x"], tops=["y"])
+        >>> run_layers(layer, x=np.ones((1, 4, 1, 1)))["y"].ravel()
+        array([0.3333, 0.25  , 0.25  , 0.3333])
+        >>> within = LRNLayer(kernel=3, mode=LRNMode.WithinChannel(), bottoms=["x"], tops=["y"])
+        >>> run_layers(within, x=np.ones((1, 1, 3, 3)))["y"][0, 0]
+        array([[0.759 , 0.6817, 0.759 ],
+               [0.6817, 0.5946, 0.6817],
+               [0.759 , 0.6817, 0.759 ]])
     """
 
     name: str = "lrn"

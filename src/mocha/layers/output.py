@@ -32,6 +32,15 @@ class MemoryOutputLayer(OutputLayer):
 
     ``net.outputs("memory-output")`` gives, for each bottom, the list of its arrays so far; ``net.reset_outputs()``
     empties the lists, which grow without end otherwise.
+
+    Examples:
+        >>> data = MemoryDataLayer(data=[np.arange(4.0).reshape(4, 1)], tops=["x"], batch_size=2)
+        >>> output = MemoryOutputLayer(name="kept", bottoms=["x"])
+        >>> with DefaultBackend() as backend, Net("example", backend, [data, output]) as net:
+        ...     for _ in range(2):
+        ...         _ = net.forward()
+        ...     print([batch.ravel() for batch in net.outputs("kept")[0]])
+        [array([0., 1.]), array([2., 3.])]
     """
 
     name: str = "memory-output"
@@ -51,6 +60,14 @@ class HDF5OutputLayer(OutputLayer):
         filename: the file.
         datasets: names of the data sets, one a bottom; the bottoms' own unless told.
         force_overwrite: replace a file of that name; otherwise it is an error if there is one.
+
+    Examples:
+        >>> double = PowerLayer(scale=2, bottoms=["x"], tops=["y"])
+        >>> output = HDF5OutputLayer(filename="doubled.hdf5", bottoms=["y"])
+        >>> _ = run_layers(double, output, x=[[1], [2], [3]])
+        >>> with h5py.File("doubled.hdf5") as file:
+        ...     print(file["y"][:].ravel())
+        [2. 4. 6.]
     """
 
     name: str = "hdf5-output"

@@ -27,6 +27,13 @@ class TiedInnerProductLayer(TrainableLayer):
         tied_param_key: the encoder's `param_key`, or its name if it has none.
         tied_gradient: whether the weight gets its gradient through this layer too: the true one. Without, as in Mocha,
             it learns by way of the encoder alone.
+
+    Examples:
+        >>> encode = InnerProductLayer(name="encode", output_dim=2, neuron=Neurons.Tanh(), bottoms=["x"], tops=["code"])
+        >>> decode = TiedInnerProductLayer(name="decode", tied_param_key="encode", bottoms=["code"], tops=["again"])
+        >>> made = run_layers(encode, decode, x=np.ones((4, 5)))
+        >>> made["code"].shape, made["again"].shape
+        ((4, 2), (4, 5))
     """
 
     tied_param_key: str

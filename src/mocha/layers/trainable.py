@@ -93,6 +93,15 @@ class InnerProductLayer(TrainableLayer):
         weight_regu: penalty on the weight.
         weight_cons: bound on the weight.
         weight_lr: multiple of the learning rate for the weight.
+
+    Examples:
+        >>> layer = InnerProductLayer(
+        ...     name="ip", output_dim=2, weight_init=ConstantInitializer(0.5), bias_init=ConstantInitializer(1),
+        ...     neuron=Neurons.ReLU(), bottoms=["x"], tops=["y"],
+        ... )
+        >>> run_layers(layer, x=[[1, 2, 3], [-4, 0, 0]])["y"]
+        array([[4., 4.],
+               [0., 0.]])
     """
 
     output_dim: int
@@ -144,6 +153,15 @@ class ConvolutionLayer(TrainableLayer):
         filter_regu: penalty on the filters.
         filter_cons: bound on the filters.
         filter_lr: multiple of the learning rate for the filters.
+
+    Examples:
+        >>> layer = ConvolutionLayer(name="conv", n_filter=8, kernel=(5, 3), stride=2, pad=1, bottoms=["x"], tops=["y"])
+        >>> run_layers(layer, x=np.zeros((10, 3, 32, 32)))["y"].shape
+        (10, 8, 15, 16)
+        >>> ones = ConstantInitializer(1)
+        >>> sums = ConvolutionLayer(name="sums", kernel=(1, 3), filter_init=ones, bottoms=["x"], tops=["y"])
+        >>> run_layers(sums, x=[[[[1, 2, 3, 4, 5]]]])["y"]
+        array([[[[ 6.,  9., 12.]]]])
     """
 
     n_filter: int = 1

@@ -28,6 +28,14 @@ class WassersteinLossLayer(Layer):
         lambda_: Mocha's `lambda`, which is a reserved word in Python: how sharp the transport is, > 0. The product with
             the largest cost should stay below 700.
         sinkhorn_iter: iterations of Sinkhorn's algorithm, >= 1.
+
+    Examples:
+        >>> moves = np.abs(np.subtract.outer(np.arange(3), np.arange(3)))
+        >>> loss = WassersteinLossLayer(M=moves, lambda_=50, bottoms=["p", "label"])
+        >>> near = run_layers(loss, p=[[0, 1, 0]], label=[[1, 0, 0]])["wasserstein-loss"]
+        >>> far = run_layers(loss, p=[[0, 0, 1]], label=[[1, 0, 0]])["wasserstein-loss"]
+        >>> round(near, 3), round(far, 3)
+        (1.0, 2.0)
     """
 
     name: str = "wasserstein-loss"

@@ -7,6 +7,7 @@ from mocha.models.base import Model
 from mocha.models.caffenet import caffenet
 from mocha.models.cifar import cifar10_quick
 from mocha.models.lenet import lenet
+from mocha.models.line import line
 from mocha.models.mlp import mlp
 
 MODELS: dict[str, Model] = {
@@ -32,4 +33,4 @@ def find_model(name: str) -> Model:
     return MODELS[name]
 
 
-__all__ = ["MODELS", "Model", "caffenet", "cifar10_quick", "find_model", "lenet", "mlp"]
+__all__ = ["MODELS", "Model", "caffenet", "cifar10_quick", "find_model", "lenet", "line", "mlp"]

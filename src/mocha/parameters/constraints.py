@@ -20,7 +20,12 @@ class Constraint(ABC):
 
 @dataclasses.dataclass(frozen=True)
 class NoCons(Constraint):
-    """No bound."""
+    """No bound.
+
+    Examples:
+        >>> InnerProductLayer(name="ip", output_dim=10, bottoms=["x"], tops=["y"]).weight_cons
+        NoCons()
+    """
 
     def lower(self, g: Graph, parameter: Value) -> None:
         """Nothing."""
@@ -33,6 +38,17 @@ class L2Cons(Constraint):
     Args:
         threshold: largest norm, > 0.
         every_n_iter: enforced in every so many iterations; 0 for never.
+
+    Examples:
+        >>> about = {"weight_init": ConstantInitializer(2), "weight_cons": L2Cons(1.5)}
+        >>> ip = InnerProductLayer(name="ip", output_dim=1, **about, bottoms=["x"], tops=["y"])
+        >>> data = MemoryDataLayer(data=[np.zeros((1, 1))], tops=["x"], batch_size=1)
+        >>> params = make_solver_parameters(SGD(), max_iter=1, regu_coef=0.5, lr_policy=LRPolicy.Fixed(0.1))
+        >>> layers = [data, ip, SquareLossLayer(bottoms=["y", "x"])]
+        >>> with DefaultBackend() as backend, Net("example", backend, layers) as net:
+        ...     _ = Solver(SGD(), params).solve(net)
+        ...     print(net.params["ip"]["weight"])
+        [[1.5]]
     """
 
     threshold: float

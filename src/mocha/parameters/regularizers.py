@@ -29,7 +29,12 @@ class Regularizer(ABC):
 
 @dataclasses.dataclass(frozen=True)
 class NoRegu(Regularizer):
-    """No penalty."""
+    """No penalty.
+
+    Examples:
+        >>> InnerProductLayer(name="ip", output_dim=10, weight_regu=NoRegu(), bottoms=["x"], tops=["y"]).weight_regu
+        NoRegu()
+    """
 
     def lower(self, g: Graph, grad: Value, parameter: Value, coef: float) -> Value:
         """Nothing."""
@@ -42,6 +47,17 @@ class L2Regu(Regularizer):
 
     Args:
         coef: relative weight of the penalty.
+
+    Examples:
+        >>> about = {"weight_init": ConstantInitializer(2), "weight_regu": L2Regu(1)}
+        >>> ip = InnerProductLayer(name="ip", output_dim=1, **about, bottoms=["x"], tops=["y"])
+        >>> data = MemoryDataLayer(data=[np.zeros((1, 1))], tops=["x"], batch_size=1)
+        >>> params = make_solver_parameters(SGD(), max_iter=1, regu_coef=0.5, lr_policy=LRPolicy.Fixed(0.1))
+        >>> layers = [data, ip, SquareLossLayer(bottoms=["y", "x"])]
+        >>> with DefaultBackend() as backend, Net("example", backend, layers) as net:
+        ...     _ = Solver(SGD(), params).solve(net)
+        ...     print(net.params["ip"]["weight"])
+        [[1.8]]
     """
 
     coef: float = 1.0
@@ -57,6 +73,17 @@ class L1Regu(Regularizer):
 
     Args:
         coef: relative weight of the penalty.
+
+    Examples:
+        >>> about = {"weight_init": ConstantInitializer(2), "weight_regu": L1Regu(1)}
+        >>> ip = InnerProductLayer(name="ip", output_dim=1, **about, bottoms=["x"], tops=["y"])
+        >>> data = MemoryDataLayer(data=[np.zeros((1, 1))], tops=["x"], batch_size=1)
+        >>> params = make_solver_parameters(SGD(), max_iter=1, regu_coef=0.5, lr_policy=LRPolicy.Fixed(0.1))
+        >>> layers = [data, ip, SquareLossLayer(bottoms=["y", "x"])]
+        >>> with DefaultBackend() as backend, Net("example", backend, layers) as net:
+        ...     _ = Solver(SGD(), params).solve(net)
+        ...     print(net.params["ip"]["weight"])
+        [[1.95]]
     """
 
     coef: float = 1.0

@@ -42,6 +42,15 @@ class Adam(_Adaptive):
 
     Solver parameters: `lr_policy`, default LRPolicy.Inv(0.003, 0.0001, 0.5); `beta1`, default 0.9; `beta2`, default
     0.999, both below 1; `epsilon`, default 1e-8.
+
+    Examples:
+        >>> from mocha.models import line
+        >>> method = Adam()
+        >>> params = make_solver_parameters(method, max_iter=200, regu_coef=0.0, lr_policy=LRPolicy.Fixed(0.1))
+        >>> with DefaultBackend() as backend, Net("line", backend, line()) as net:
+        ...     state = Solver(method, params).solve(net)
+        >>> state.obj_val < 0.01
+        True
     """
 
     slots = ("mean", "square")
@@ -71,6 +80,15 @@ class AdamW(Adam):
     regularization", 2019.)
 
     Solver parameters: those of `Adam`, and `weight_decay`, default 0.01.
+
+    Examples:
+        >>> from mocha.models import line
+        >>> method = AdamW()
+        >>> params = make_solver_parameters(method, max_iter=200, regu_coef=0.0, weight_decay=1e-4)
+        >>> with DefaultBackend() as backend, Net("line", backend, line()) as net:
+        ...     state = Solver(method, params).solve(net)
+        >>> state.obj_val < 0.01
+        False
     """
 
     def defaults(self) -> Parameters:
@@ -104,6 +122,15 @@ class Adagrad(_Adaptive):
     parameter; this is the method of the paper.)
 
     Solver parameters: `gamma`, default 1; `epsilon`, default 1e-8; `lr_policy`, default LRPolicy.Fixed(1).
+
+    Examples:
+        >>> from mocha.models import line
+        >>> method = Adagrad()
+        >>> params = make_solver_parameters(method, max_iter=200, regu_coef=0.0)
+        >>> with DefaultBackend() as backend, Net("line", backend, line()) as net:
+        ...     state = Solver(method, params).solve(net)
+        >>> state.obj_val < 0.01
+        True
     """
 
     slots = ("square",)
@@ -124,6 +151,15 @@ class Adadelta(_Adaptive):
     (Zeiler, "ADADELTA: an adaptive learning rate method", 2012.)
 
     Solver parameters: `rho`, default 0.95, below 1; `eps`, default 1e-6; `lr_policy`, default LRPolicy.Fixed(1).
+
+    Examples:
+        >>> from mocha.models import line
+        >>> method = Adadelta()
+        >>> params = make_solver_parameters(method, max_iter=200, regu_coef=0.0, rho=0.9, eps=1e-3)
+        >>> with DefaultBackend() as backend, Net("line", backend, line()) as net:
+        ...     state = Solver(method, params).solve(net)
+        >>> state.obj_val < 0.01
+        True
     """
 
     slots = ("square", "step")
@@ -145,6 +181,15 @@ class RMSProp(_Adaptive):
 
     Solver parameters: `lr_policy`, default LRPolicy.Fixed(0.001); `rms_decay`, default 0.99, below 1; `epsilon`,
     default 1e-8.
+
+    Examples:
+        >>> from mocha.models import line
+        >>> method = RMSProp()
+        >>> params = make_solver_parameters(method, max_iter=200, regu_coef=0.0, lr_policy=LRPolicy.Fixed(0.05))
+        >>> with DefaultBackend() as backend, Net("line", backend, line()) as net:
+        ...     state = Solver(method, params).solve(net)
+        >>> state.obj_val < 0.01
+        True
     """
 
     slots = ("square",)

@@ -95,6 +95,17 @@ class SGD(_Momentum):
     As in Mocha, the momentum at iteration t is what the policy gives for t - 1.
 
     Solver parameters: `lr_policy`, default LRPolicy.Fixed(0.01); `mom_policy`, default MomPolicy.Fixed(0).
+
+    Examples:
+        >>> from mocha.models import line
+        >>> method = SGD()
+        >>> params = make_solver_parameters(method, max_iter=200, regu_coef=0.0,
+        ...     lr_policy=LRPolicy.Fixed(0.1), mom_policy=MomPolicy.Fixed(0.9)
+        ... )
+        >>> with DefaultBackend() as backend, Net("line", backend, line()) as net:
+        ...     state = Solver(method, params).solve(net)
+        >>> state.obj_val < 0.01
+        True
     """
 
     rates = ("learning_rate", "momentum")
@@ -116,6 +127,17 @@ class Nesterov(_Momentum):
     in optimizing recurrent networks", 2012.)
 
     Solver parameters: `lr_policy`, default LRPolicy.Fixed(0.01); `mom_policy`, default MomPolicy.Fixed(0).
+
+    Examples:
+        >>> from mocha.models import line
+        >>> method = Nesterov()
+        >>> params = make_solver_parameters(method, max_iter=200, regu_coef=0.0,
+        ...     lr_policy=LRPolicy.Fixed(0.1), mom_policy=MomPolicy.Fixed(0.9)
+        ... )
+        >>> with DefaultBackend() as backend, Net("line", backend, line()) as net:
+        ...     state = Solver(method, params).solve(net)
+        >>> state.obj_val < 0.01
+        True
     """
 
     rates = ("learning_rate", "last_momentum", "momentum")

@@ -36,6 +36,11 @@ class Fixed(Policy):
 
     Args:
         base: the number, >= 0.
+
+    Examples:
+        >>> policy = LRPolicy.Fixed(0.01)
+        >>> [round(policy.value(iteration), 6) for iteration in (1, 1000)]
+        [0.01, 0.01]
     """
 
     base: float
@@ -56,6 +61,11 @@ class StepRate(Policy):
         base: the number to start with.
         gamma: factor of each step.
         stepsize: iterations in a step, >= 1.
+
+    Examples:
+        >>> policy = LRPolicy.Step(0.1, 0.5, 100)
+        >>> [round(policy.value(iteration), 6) for iteration in (1, 99, 100, 200)]
+        [0.1, 0.1, 0.05, 0.025]
     """
 
     base: float
@@ -77,6 +87,11 @@ class Exp(Policy):
     Args:
         base: the number to start with.
         gamma: factor of each iteration.
+
+    Examples:
+        >>> policy = LRPolicy.Exp(0.1, 0.9)
+        >>> [round(policy.value(iteration), 6) for iteration in (1, 2, 10)]
+        [0.09, 0.081, 0.034868]
     """
 
     base: float
@@ -98,6 +113,11 @@ class Inv(Policy):
         base: the number to start with.
         gamma: how fast it falls, >= 0.
         power: how far it falls.
+
+    Examples:
+        >>> policy = LRPolicy.Inv(0.01, 0.0001, 0.75)
+        >>> [round(policy.value(iteration), 6) for iteration in (1, 1000, 10000)]
+        [0.009999, 0.00931, 0.005946]
     """
 
     base: float
@@ -119,6 +139,11 @@ class Staged(Policy):
 
     Args:
         stages: pairs (number of iterations, policy).
+
+    Examples:
+        >>> policy = LRPolicy.Staged((5000, LRPolicy.Fixed(0.01)), (5000, LRPolicy.Exp(0.01, 0.999)))
+        >>> [round(policy.value(iteration), 6) for iteration in (1, 4999, 5000)]
+        [0.01, 0.01, 6.7e-05]
     """
 
     def __init__(self, *stages: tuple[int, Policy]) -> None:
@@ -165,6 +190,13 @@ class DecayOnValidation(Policy):
         gamma: factor on each decay, between 0 and 1.
         min_lr: no decay below this rate.
         higher_better: whether a larger statistic is better (accuracy) or worse (a loss).
+
+    Examples:
+        >>> policy = LRPolicy.DecayOnValidation(0.01, "test-accuracy-accuracy", gamma=0.5)
+        >>> [policy.observe(iteration, accuracy) for iteration, accuracy in [(1000, 0.97), (2000, 0.98), (3000, 0.96)]]
+        [False, False, True]
+        >>> policy.value(3001)
+        0.005
     """
 
     def __init__(
@@ -219,6 +251,11 @@ class StepMomentum(Policy):
         gamma: factor of each step.
         stepsize: iterations in a step, >= 1.
         max: the largest number.
+
+    Examples:
+        >>> policy = MomPolicy.Step(0.5, 1.2, 100, 0.9)
+        >>> [round(policy.value(iteration), 6) for iteration in (1, 100, 200, 1000)]
+        [0.5, 0.6, 0.72, 0.9]
     """
 
     base: float
@@ -243,6 +280,11 @@ class Linear(Policy):
         gamma: added at each step.
         stepsize: iterations in a step, >= 1.
         max: the largest number.
+
+    Examples:
+        >>> policy = MomPolicy.Linear(0.5, 0.1, 100, 0.9)
+        >>> [round(policy.value(iteration), 6) for iteration in (1, 100, 200, 1000)]
+        [0.5, 0.6, 0.7, 0.9]
     """
 
     base: float
