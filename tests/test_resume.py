@@ -15,6 +15,7 @@ import h5py
 import numpy as np
 import pytest
 
+import mocha
 from mocha import (
     SGD,
     CoffeeBreak,
@@ -58,12 +59,16 @@ net = Net("lenet", backend, [
     InnerProductLayer(name="ip2", output_dim=3, bottoms=["ip1"], tops=["ip2"]),
     SoftmaxLossLayer(name="loss", bottoms=["ip2", "label"]),
 ], seed=17)
-method = {"SGD": SGD, "Nesterov": Nesterov}[method]()
-params = make_solver_parameters(method, max_iter=until, lr_policy=LRPolicy.Inv(0.05, 0.01, 0.75), load_from=directory,
-                                mom_policy=MomPolicy.Linear(0.5, 0.01, 10, 0.9), clip_gradients=5.0)
+method = {m.__name__: m for m in (SGD, Nesterov, Adam, AdamW, Adagrad, Adadelta, RMSProp)}[method]()
+velocity = "mom_policy" in method.defaults()
+own = {"mom_policy": MomPolicy.Linear(0.5, 0.01, 10, 0.9)} if velocity else {}
+base = 0.05 if velocity else 1.0 if method.name == "Adadelta" else 0.005
+params = make_solver_parameters(method, max_iter=until, lr_policy=LRPolicy.Inv(base, 0.01, 0.75), load_from=directory,
+                                clip_gradients=5.0, **own)
 solver = Solver(method, params)
 setup_coffee_lounge(solver, save_into=f"{directory}/statistics.h5", every_n_iter=50)
-add_coffee_break(solver, TrainingSummary("iter", "obj_val", "learning_rate", "momentum"), every_n_iter=1)
+told = ["iter", "obj_val", *method.scalars(params, 1)]
+add_coffee_break(solver, TrainingSummary(*told), every_n_iter=1)
 add_coffee_break(solver, Snapshot(directory), every_n_iter=50)
 
 class Kill(CoffeeBreak):
@@ -123,10 +128,11 @@ def straight(run, tmp_path_factory):
 
 
 def check_same(directory, expected):
-    """The same parameters, velocities and losses, bit for bit."""
+    """The same parameters, states of the method and losses, bit for bit."""
     mine, theirs = (read_snapshot(d / "snapshot-000200.h5") for d in (directory, expected))
+    method = getattr(mocha, mine.method)()
     assert len(mine.parameters) == 6
-    assert len(mine.state) == 6
+    assert len(mine.state) == 6 * len(method.slots) > 0
     for kind in ("parameters", "state"):
         ours, others = getattr(mine, kind), getattr(theirs, kind)
         assert set(ours) == set(others)
@@ -136,14 +142,14 @@ def check_same(directory, expected):
     for name in ("method", "scalars", "iteration", "seed", "counter", "positions"):
         assert getattr(mine, name) == getattr(theirs, name)
     ours, others = (read_statistics(d / "statistics.h5") for d in (directory, expected))
-    assert set(ours) == {"obj_val", "learning_rate", "momentum"}
+    assert set(ours) == {"obj_val", *mine.scalars}
     for name, numbers in ours.items():
         assert list(numbers) == list(range(201))
         np.testing.assert_array_equal(list(numbers.values()), list(others[name].values()))
     assert len(set(ours["obj_val"].values())) > 150
 
 
-@pytest.mark.parametrize("method", ["SGD", "Nesterov"])
+@pytest.mark.parametrize("method", ["SGD", "Nesterov", "Adam", "AdamW", "Adagrad", "Adadelta", "RMSProp"])
 def test_killed_and_resumed(run, straight, tmp_path, method):
     status, said = run(tmp_path, killed_at=103, method=method)
     assert status == -signal.SIGKILL

@@ -18,10 +18,12 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").r
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 TUTORIAL = ROOT / "docs" / "tutorial" / "mnist.md"
 MNIST = ROOT / "examples" / "mnist.py"
+AUTOENCODER = ROOT / "examples" / "autoencoder.py"
 CI = ROOT / ".ci" / "run"
 
 SHORTER = {
     MNIST: [("max_iter=10000", "max_iter=20"), ("every_n_iter=5000", "every_n_iter=10")],
+    AUTOENCODER: [("EPOCHS * 60000 // BATCH", "4"), ("output_dim=1000", "output_dim=20")],
     TUTORIAL: [
         ("max_iter=10000", "max_iter=20"),
         ("every_n_iter=5000", "every_n_iter=10"),
