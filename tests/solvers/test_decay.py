@@ -129,3 +129,34 @@ def test_a_listener_is_told_of_a_wrong_key(kit, tmp_path):
 def test_only_that_policy_can_be_set_up(kit):
     with pytest.raises(ConfigError, match=r"setup: received .*; expected an LRPolicy.DecayOnValidation"):
         setup(LRPolicy.Fixed(0.1), ValidationPerformance(kit.net()), kit.solver())
+
+
+@pytest.mark.parametrize("order", [("snapshot", "validation"), ("validation", "snapshot")])
+def test_a_training_that_is_resumed_after_going_back_goes_the_new_way(kit, tmp_path, order):
+    """Interrupted between going back and the next snapshot, it is the training that was not interrupted."""
+    _, _, _, expected, _, _ = train(kit, tmp_path / "straight", order)
+    # gone back at 4 to 2, and ended at 3, by a break that stops it the second time
+    with Backend("numpy") as other:
+        net, directory, policy = kit.deep(backend=other), tmp_path / "resumed", LRPolicy.DecayOnValidation(0.1, "score")
+        solver = kit.solver(max_iter=10, lr_policy=policy, mom_policy=MomPolicy.Fixed(0.9), load_from=directory)
+        validation, threes = Scripted(kit.deep(backend=other, name="validation"), SCORES), []
+
+        def stop(n, state):
+            threes.extend([0] if state.iteration == 3 else [])
+            if len(threes) == 2:
+                state.stop("the test says so")
+
+        breaks = {"snapshot": Snapshot(directory), "validation": validation}
+        for name in order:
+            solver.add_coffee_break(breaks[name], every_n_iter=2)
+        solver.add_coffee_break(kit.do(stop), every_n_iter=1)
+        setup(policy, validation, solver)
+        assert solver.solve(net).iteration == 3
+    names = sorted(path.name for path in directory.iterdir())
+    assert names == ["abandoned-000004.h5", "snapshot-000000.h5", "snapshot-000002.h5"]
+    policy = LRPolicy.DecayOnValidation(0.1, "score")
+    done, *_, values, _, _ = train(kit, directory, order, [0.5, *SCORES[3:]], policy=policy)
+    assert done[0][0] == 2
+    assert [rate for _, rate, _ in done[1:]] == [0.05] * 8
+    for name, array in values.items():
+        np.testing.assert_array_equal(array, expected[name])

@@ -29,6 +29,7 @@ from mocha import (
     solve,
 )
 from mocha.backends import Backend
+from mocha.coffee import Snapshot
 from mocha.io import read_snapshot
 from mocha.solvers import resume
 
@@ -363,6 +364,16 @@ def test_a_break_stops_before_the_first_iteration(kit):
     assert (state.iteration, state.stop_reason) == (0, "a coffee break asked for it")
 
 
+class Scores(CoffeeBreak):
+    """Records a number that depends on the iteration alone."""
+
+    def __init__(self, numbers):
+        self.numbers = numbers
+
+    def enjoy(self, lounge, net, state):
+        lounge.update_statistics("score", self.numbers[state.iteration])
+
+
 class Script(CoffeeBreak):
     """Records numbers that were written down before."""
 
@@ -401,6 +412,19 @@ def test_early_stopping_and_a_statistic_that_is_recorded_now_and_then(kit):
     assert state.stop_reason == "score has not been better than 1 for 2 times"
     with pytest.raises(ConfigError, match="patience is 0"):
         EarlyStopping("score", 0)
+
+
+@pytest.mark.parametrize("first", ["snapshot", "stopping"])
+def test_early_stopping_waits_as_long_when_training_is_resumed(kit, tmp_path, first):
+    def train(max_iter):
+        solver = kit.solver(max_iter=max_iter, load_from=tmp_path)
+        solver.add_coffee_break(Scores([0, 5, 4, 4, 6, 3, 3, 3, 3, 3, 3]), every_n_iter=1)
+        breaks = {"snapshot": Snapshot(tmp_path), "stopping": EarlyStopping("score", 3)}
+        solver.add_coffee_break(breaks.pop(first), every_n_iter=1)
+        solver.add_coffee_break(*breaks.values(), every_n_iter=1)
+        return solver.solve(kit.net()).iteration
+
+    assert [train(2), train(3), train(5), train(10)] == [2, 3, 5, 7]
 
 
 # -- when breaks are

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -214,16 +214,27 @@ class EarlyStopping(CoffeeBreak):
         self.key, self.patience, self.higher_better = key, patience, higher_better
         self._best = math.nan
         self._waited = 0
+        self._seen = -1
 
     def init(self, net: Net) -> None:
         """A training begins."""
-        self._best, self._waited = math.nan, 0
+        self._best, self._waited, self._seen = math.nan, 0, -1
+
+    def state(self) -> dict[str, float]:
+        """The best number, how many times there was no better one, and the iteration last looked at."""
+        return {"best": self._best, "waited": float(self._waited), "seen": float(self._seen)}
+
+    def restore(self, state: Mapping[str, float]) -> None:
+        """Take them back."""
+        self._best, self._waited = state.get("best", math.nan), int(state.get("waited", 0))
+        self._seen = int(state.get("seen", -1))
 
     def enjoy(self, lounge: Lounge, net: Net, state: SolverState) -> None:
         """Compare the newest number with the best."""
         numbers = lounge.get_statistics(self.key)
-        if state.iteration not in numbers:
+        if state.iteration not in numbers or state.iteration == self._seen:  # the latter when training is resumed
             return
+        self._seen = state.iteration
         new = numbers[state.iteration]
         if math.isnan(self._best) or (new > self._best if self.higher_better else new < self._best):
             self._best, self._waited = new, 0

@@ -10,8 +10,8 @@ The layout of a snapshot file, version 1. It is an HDF5 file of the 1.8 format, 
 ``/solver``          one attribute a scalar of the solver (float64), its name percent-encoded
 ``/solver/state``    one dataset a state array, floating-point or whole numbers, its key percent-encoded
 ``/data``            one attribute a data layer (int64): its position; the layer's name percent-encoded
-``/policies``        one attribute ``<policy>/`` = 0 a policy, and one ``<policy>/<name>`` a number that it remembers
-                     (float64); policy and name percent-encoded
+``/policies``        one attribute ``<policy>/`` = 0 a policy or break that remembers something, and one
+                     ``<policy>/<name>`` a number of it (float64); policy and name percent-encoded
 ===================  ==============================================================================================
 
 Percent-encoding is that of URLs, over UTF-8, with all but ASCII letters, digits and ``_-~`` encoded; the empty
@@ -67,7 +67,7 @@ class Snapshot:
         seed: the seed of the run.
         counter: the training passes so far, which the random numbers are counted by.
         positions: data layer to the number of batches that it handed out.
-        policies: the numbers that a rate policy remembers, by the name of the policy.
+        policies: the numbers that a rate policy or a break remembers, by its name.
     """
 
     parameters: dict[str, Array]
@@ -187,6 +187,14 @@ def _checksum_arrays(arrays: Mapping[str, Array], crc: int) -> int:
 def snapshot_path(directory: str | os.PathLike[str], iteration: int) -> Path:
     """Where the snapshot of an iteration lies: ``snapshot-000500.h5`` in the directory."""
     return Path(directory) / f"snapshot-{iteration:06d}.h5"
+
+
+def set_aside_snapshots(directory: str | os.PathLike[str], *, later_than: int) -> None:
+    """Rename later iterations' snapshots to ``abandoned-<iteration>.h5``: training goes another way from there."""
+    for path in Path(directory).iterdir():
+        match = _NAME.fullmatch(path.name)
+        if match and int(match[1]) > later_than:
+            path.replace(path.with_name(f"abandoned-{match[1]}.h5"))
 
 
 def newest_snapshot(directory: str | os.PathLike[str], *, at_most: int | None = None) -> tuple[Path, Snapshot] | None:

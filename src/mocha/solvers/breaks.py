@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from mocha.errors import ConfigError
@@ -64,6 +64,13 @@ class CoffeeBreak:
             net: the net in training.
             state: iteration, objective, losses, rates; `state.stop(reason)` ends the training.
         """
+
+    def state(self) -> dict[str, float]:
+        """What a snapshot must keep of the break, so that a resumed training is the one that was not interrupted."""
+        return {}
+
+    def restore(self, state: Mapping[str, float]) -> None:
+        """Take back what `state` gave, after `init`."""
 
     def interrupted(self, net: Net, state: SolverState) -> bool:
         """Training was interrupted by Ctrl-C and ends after this iteration.

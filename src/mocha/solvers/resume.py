@@ -14,6 +14,7 @@ from mocha.console import logger
 from mocha.errors import FormatError
 from mocha.io import Snapshot, newest_snapshot, read_snapshot
 from mocha.net import assign_parameters, network_parameters
+from mocha.solvers.breaks import CoffeeBreak
 from mocha.solvers.policies import Policy
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def capture(solver: Solver, net: Net, state: SolverState) -> Snapshot:
         seed=net.seed,
         counter=net.counter - 1,
         positions={name: feed.position - 1 for name, feed in net.feeds.items()},
-        policies={name: policy.state() for name, policy in _policies(solver).items() if policy.state()},
+        policies={name: one.state() for name, one in _remembering(solver).items() if one.state()},
     )
 
 
@@ -47,7 +48,7 @@ def restore(solver: Solver, net: Net, state: SolverState, snapshot: Snapshot, *,
         net: the net.
         state: changed in place.
         snapshot: from `capture`, or a plain model file, which has parameters only.
-        policies: whether the rate policies go back too.
+        policies: whether the rate policies and the breaks go back too.
 
     Raises:
         FormatError: it does not fit the net or the method.
@@ -76,8 +77,9 @@ def restore(solver: Solver, net: Net, state: SolverState, snapshot: Snapshot, *,
         else:
             logger().warning("The snapshot knows no data layer %r: its data start at the beginning.", name)
     if policies:
-        for name, policy in _policies(solver).items():
-            policy.restore(snapshot.policies.get(name, {}))
+        for name, one in _remembering(solver).items():
+            if name in snapshot.policies:
+                one.restore(snapshot.policies[name])
 
 
 def find(load_from: str | Path) -> tuple[Path, Snapshot] | None:
@@ -101,5 +103,8 @@ def is_directory(load_from: str | Path) -> bool:
     return path.is_dir() or not (path.is_file() or path.suffix in (".h5", ".hdf5", ".jld"))
 
 
-def _policies(solver: Solver) -> dict[str, Policy]:
-    return {name: value for name, value in solver.params.items() if isinstance(value, Policy)}
+def _remembering(solver: Solver) -> dict[str, Policy | CoffeeBreak]:
+    """The policies and the breaks, under the names by which a snapshot knows what they remember."""
+    policies = {name: value for name, value in solver.params.items() if isinstance(value, Policy)}
+    breaks = {f"{type(s.coffee).__name__} {i}": s.coffee for i, s in enumerate(solver.breaks)}
+    return {**policies, **breaks}

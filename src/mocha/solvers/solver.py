@@ -13,7 +13,7 @@ from mocha.backends import Executable
 from mocha.console import logger
 from mocha.errors import ConfigError, StateError
 from mocha.graph import Section
-from mocha.io import snapshot_path, write_snapshot
+from mocha.io import set_aside_snapshots, snapshot_path, write_snapshot
 from mocha.net import Net
 from mocha.solvers import resume
 from mocha.solvers.breaks import CoffeeBreak, Lounge, ScheduledBreak
@@ -105,6 +105,9 @@ class Solver:
             undo.callback(self._forget, net)
             self._executable(net)
             self.zero_states(net)
+            for scheduled in self.breaks:
+                undo.callback(scheduled.coffee.destroy, net)
+                scheduled.coffee.init(net)
             if self.params["load_from"]:
                 found = resume.find(self.params["load_from"])
                 if found is not None:
@@ -112,9 +115,6 @@ class Solver:
                     resume.restore(self, net, state, snapshot)
                     state.resumed_from = path
                     logger().info("Loaded %s, going on from iteration %d.", path, state.iteration)
-            for scheduled in self.breaks:
-                undo.callback(scheduled.coffee.destroy, net)
-                scheduled.coffee.init(net)
             self._forward(net, state)
             undo.pop_all()
         if net.has_epochs:
@@ -196,6 +196,11 @@ class Solver:
             snapshot, state.go_back = state.go_back, None
             resume.restore(self, net, state, snapshot, policies=False)
             self._forward(net, state)
+            where = self.params["load_from"]
+            if where and resume.is_directory(where):
+                # who resumes from now on goes this way, with what the policies know by now, and not the one left
+                set_aside_snapshots(where, later_than=state.iteration)
+                self.snapshot(net, state, where)
 
     def _say_goodbye(self, net: Net, state: SolverState) -> None:
         state.stop("interrupted by Ctrl-C")
