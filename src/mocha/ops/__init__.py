@@ -1,5 +1,6 @@
 """The op catalogue, one family a file. The reference definitions: every backend agrees with them."""
 
+from mocha.ops.activation import ELU, Clip, PReLU, Softplus, Swish, Threshold
 from mocha.ops.adaptive import AdadeltaStep, AdagradStep, AdamStep, RmsPropStep
 from mocha.ops.base import Array, Op, Shape, Spec
 from mocha.ops.batch_norm import BatchNormTest, BatchNormTrain, MovingAverage, ScaleChannels
@@ -10,6 +11,7 @@ from mocha.ops.crop import Crop
 from mocha.ops.dense import InnerProduct, TransposedInnerProduct
 from mocha.ops.index import Argmax, OneHot
 from mocha.ops.loss import Accuracy, MultinomialLogisticLoss, SoftmaxLoss, SquareLoss
+from mocha.ops.maximum import Maximum
 from mocha.ops.norm import LRN
 from mocha.ops.pair_loss import (
     BinaryAccuracy,
@@ -49,6 +51,7 @@ __all__ = [
     "Convolution", "MaxPooling", "MeanPooling", "InnerProduct", "TransposedInnerProduct",
     "Abs", "Add", "AddBias", "Divide", "Exp", "LeakyReLU", "Log", "Multiply", "Power", "ReLU", "Scale", "Sigmoid",
     "Subtract", "Sum", "Tanh",
+    "Clip", "ELU", "Maximum", "PReLU", "Softplus", "Swish", "Threshold",
     "ReduceMean", "ReduceSum", "ReduceSumOfSquares", "Softmax",
     "LRN", "BatchNormTest", "BatchNormTrain", "MovingAverage", "ScaleChannels",
     "Accuracy", "ClassWeights", "MultinomialLogisticLoss", "SoftmaxLoss", "SquareLoss",

@@ -15,7 +15,7 @@ from mocha.ops.base import Array, Op, Spec, check_axis, check_float, check_same
 Indices = tuple[Sequence[int], Sequence[int]]
 
 
-class _Unary(Op):
+class Unary(Op):
     """One input, one output of the same shape. NaN and infinity pass through as in the formula."""
 
     overwrites: ClassVar[tuple[tuple[int, int], ...]] = ((0, 0),)
@@ -26,7 +26,7 @@ class _Unary(Op):
         return x
 
 
-class _FromOutput(_Unary):
+class FromOutput(Unary):
     """A function whose derivative is known from its value, so that its input may be forgotten."""
 
     def reads(self, n_inputs: int, n_outputs: int) -> Indices:
@@ -34,7 +34,7 @@ class _FromOutput(_Unary):
         return (), (0,)
 
 
-class _FromInput(_Unary):
+class FromInput(Unary):
     """A function whose derivative is taken at the input."""
 
     def reads(self, n_inputs: int, n_outputs: int) -> Indices:
@@ -43,7 +43,7 @@ class _FromInput(_Unary):
 
 
 @dataclasses.dataclass(frozen=True)
-class ReLU(_FromOutput):
+class ReLU(FromOutput):
     """y = max(x, floor); dx = dy where y > floor, else 0.
 
     Args:
@@ -64,7 +64,7 @@ class ReLU(_FromOutput):
 
 
 @dataclasses.dataclass(frozen=True)
-class LeakyReLU(_FromOutput):
+class LeakyReLU(FromOutput):
     """y = x where x > 0, else slope x; dx = dy or slope dy likewise (x = 0 counts as negative).
 
     Args:
@@ -86,7 +86,7 @@ class LeakyReLU(_FromOutput):
 
 
 @dataclasses.dataclass(frozen=True)
-class Sigmoid(_FromOutput):
+class Sigmoid(FromOutput):
     """y = 1 / (1 + exp(-x)) = (1 + tanh(x / 2)) / 2; dx = dy y (1 - y)."""
 
     def forward(self, x: Array) -> Array:
@@ -103,7 +103,7 @@ class Sigmoid(_FromOutput):
 
 
 @dataclasses.dataclass(frozen=True)
-class Tanh(_FromOutput):
+class Tanh(FromOutput):
     """y = tanh x; dx = dy (1 - y^2)."""
 
     def forward(self, x: Array) -> Array:
@@ -118,7 +118,7 @@ class Tanh(_FromOutput):
 
 
 @dataclasses.dataclass(frozen=True)
-class Exp(_FromOutput):
+class Exp(FromOutput):
     """y = e^x; dx = dy y. Overflow gives infinity."""
 
     def forward(self, x: Array) -> Array:
@@ -134,7 +134,7 @@ class Exp(_FromOutput):
 
 
 @dataclasses.dataclass(frozen=True)
-class Log(_FromInput):
+class Log(FromInput):
     """y = ln x; dx = dy / x. Zero gives -infinity, a negative number NaN."""
 
     def forward(self, x: Array) -> Array:
@@ -151,7 +151,7 @@ class Log(_FromInput):
 
 
 @dataclasses.dataclass(frozen=True)
-class Abs(_FromInput):
+class Abs(FromInput):
     """y = abs(x); dx = dy sign(x), with sign(0) = 0."""
 
     def forward(self, x: Array) -> Array:
@@ -166,7 +166,7 @@ class Abs(_FromInput):
 
 
 @dataclasses.dataclass(frozen=True)
-class Power(_FromInput):
+class Power(FromInput):
     """y = (scale x + shift)^power; dx = dy power scale (scale x + shift)^(power - 1).
 
     Where power or scale is 0 the gradient is 0, also at a base of 0. A fractional power of a negative base gives NaN.
@@ -213,7 +213,7 @@ class Power(_FromInput):
 
 
 @dataclasses.dataclass(frozen=True)
-class Scale(_Unary):
+class Scale(Unary):
     """y = factor x; dx = factor dy.
 
     Args:

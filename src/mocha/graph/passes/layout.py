@@ -16,8 +16,9 @@ _SPATIAL = (ops.Convolution, ops.LRN, ops.MaxPooling, ops.MeanPooling)
 """Ops that want their blobs channels last. Filters and biases keep their own order."""
 
 _EITHER_WAY = (
-    ops.Abs, ops.Add, ops.AddBias, ops.BatchNormTest, ops.BatchNormTrain, ops.Divide, ops.Exp, ops.LeakyReLU, ops.Log,
-    ops.Multiply, ops.Power, ops.ReLU, ops.Scale, ops.ScaleChannels, ops.Sigmoid, ops.Subtract, ops.Sum, ops.Tanh,
+    ops.Abs, ops.Add, ops.AddBias, ops.BatchNormTest, ops.BatchNormTrain, ops.Clip, ops.Divide, ops.ELU, ops.Exp,
+    ops.LeakyReLU, ops.Log, ops.Maximum, ops.Multiply, ops.PReLU, ops.Power, ops.ReLU, ops.Scale, ops.ScaleChannels,
+    ops.Sigmoid, ops.Softplus, ops.Subtract, ops.Sum, ops.Swish, ops.Tanh, ops.Threshold,
 )  # fmt: skip
 """Ops that work in any order, as long as all their blobs have the same; they take that of their first blob."""
 

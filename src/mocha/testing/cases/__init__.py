@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from mocha.testing.case import Case
 from mocha.testing.cases import (
+    activation,
     batch_norm,
     compound,
     conv,
@@ -14,6 +15,7 @@ from mocha.testing.cases import (
     dense,
     index,
     loss,
+    maximum,
     norm,
     pair_loss,
     pointwise,
@@ -32,6 +34,7 @@ FAMILIES: dict[str, list[Case]] = {
     for family in (
         conv, pool, norm, batch_norm, dense, pointwise, reduce, softmax, loss, pair_loss, transport, shape,
         pool_along, random, crop, index,
+        activation, maximum,
         update, compound,
     )
 }  # fmt: skip

@@ -26,7 +26,7 @@ from mocha.ops import (
 )
 
 
-def _elementwise(kernel: str, *attributes: str) -> Lowering:
+def elementwise(kernel: str, *attributes: str) -> Lowering:
     """One call on all inputs, with some of the op's attributes."""
 
     def lower(op: Op, node: Node, layouts: Layouts) -> list[Call]:
@@ -102,32 +102,32 @@ def _bias_back(op: Op, node: Node, layouts: Layouts) -> list[Call]:
 _POWER = ("power", "scale", "shift")
 
 FORWARD: dict[type[Op], Lowering] = {
-    ReLU: _elementwise("relu_forward", "floor"),
-    LeakyReLU: _elementwise("leaky_relu_forward", "slope"),
-    Sigmoid: _elementwise("sigmoid_forward"),
-    Tanh: _elementwise("tanh_forward"),
-    Exp: _elementwise("exp_forward"),
-    Log: _elementwise("log_forward"),
-    Abs: _elementwise("abs_forward"),
-    Power: _elementwise("power_forward", *_POWER),
-    Scale: _elementwise("scale", "factor"),
-    Add: _elementwise("add"),
-    Subtract: _elementwise("subtract"),
-    Multiply: _elementwise("multiply"),
-    Divide: _elementwise("divide"),
+    ReLU: elementwise("relu_forward", "floor"),
+    LeakyReLU: elementwise("leaky_relu_forward", "slope"),
+    Sigmoid: elementwise("sigmoid_forward"),
+    Tanh: elementwise("tanh_forward"),
+    Exp: elementwise("exp_forward"),
+    Log: elementwise("log_forward"),
+    Abs: elementwise("abs_forward"),
+    Power: elementwise("power_forward", *_POWER),
+    Scale: elementwise("scale", "factor"),
+    Add: elementwise("add"),
+    Subtract: elementwise("subtract"),
+    Multiply: elementwise("multiply"),
+    Divide: elementwise("divide"),
     Sum: _sum,
     AddBias: _bias,
 }
 BACKWARD: dict[type[Op], Lowering] = {
-    ReLU: _elementwise("relu_backward", "floor"),
-    LeakyReLU: _elementwise("leaky_relu_backward", "slope"),
-    Sigmoid: _elementwise("sigmoid_backward"),
-    Tanh: _elementwise("tanh_backward"),
-    Exp: _elementwise("multiply"),
-    Log: _elementwise("log_backward"),
-    Abs: _elementwise("abs_backward"),
-    Power: _elementwise("power_backward", *_POWER),
-    Scale: _elementwise("scale", "factor"),
+    ReLU: elementwise("relu_backward", "floor"),
+    LeakyReLU: elementwise("leaky_relu_backward", "slope"),
+    Sigmoid: elementwise("sigmoid_backward"),
+    Tanh: elementwise("tanh_backward"),
+    Exp: elementwise("multiply"),
+    Log: elementwise("log_backward"),
+    Abs: elementwise("abs_backward"),
+    Power: elementwise("power_backward", *_POWER),
+    Scale: elementwise("scale", "factor"),
     Add: _passed_on,
     Subtract: _subtract_back,
     Multiply: _multiply_back,
