@@ -2,6 +2,7 @@
 
 from mocha.ops.activation import ELU, Clip, PReLU, Softplus, Swish, Threshold
 from mocha.ops.adaptive import AdadeltaStep, AdagradStep, AdamStep, RmsPropStep
+from mocha.ops.arrange import Tile, Transpose, Window
 from mocha.ops.base import Array, Op, Shape, Spec
 from mocha.ops.batch_norm import BatchNormTest, BatchNormTrain, MovingAverage, ScaleChannels
 from mocha.ops.class_weights import ClassWeights
@@ -58,6 +59,7 @@ __all__ = [
     "BinaryAccuracy", "BinaryCrossEntropyLoss", "GaussianKLLoss", "HingeLoss", "SoftlabelSoftmaxLoss",
     "GroundMetric", "WassersteinLoss",
     "Concat", "Fill", "Identity", "Reorder", "Reshape", "Slice", "StopGradient", "Dropout",
+    "Tile", "Transpose", "Window",
     "MaxPoolingAlong", "MeanPoolingAlong",
     "Crop",
     "Argmax", "OneHot",

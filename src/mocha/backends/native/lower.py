@@ -5,6 +5,7 @@ from __future__ import annotations
 from mocha.backends.native.calls import Call, Layouts, Lowering
 from mocha.backends.native.lowering import (
     activation,
+    arrange,
     batch_norm,
     conv,
     crop,
@@ -27,8 +28,8 @@ from mocha.graph import Node
 from mocha.ops import Chain, Gradient, Op
 
 _FAMILIES = (
-    activation, batch_norm, conv, crop, dense, index, loss, maximum, norm, pair_loss, pointwise, pool, pool_along,
-    random, reduce, shape, softmax, update,
+    activation, arrange, batch_norm, conv, crop, dense, index, loss, maximum, norm, pair_loss, pointwise, pool,
+    pool_along, random, reduce, shape, softmax, update,
 )  # fmt: skip
 _FORWARD: dict[type[Op], Lowering] = {op: lower for family in _FAMILIES for op, lower in family.FORWARD.items()}
 _BACKWARD: dict[type[Op], Lowering] = {op: lower for family in _FAMILIES for op, lower in family.BACKWARD.items()}

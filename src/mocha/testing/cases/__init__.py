@@ -8,6 +8,7 @@ from __future__ import annotations
 from mocha.testing.case import Case
 from mocha.testing.cases import (
     activation,
+    arrange,
     batch_norm,
     compound,
     conv,
@@ -35,6 +36,7 @@ FAMILIES: dict[str, list[Case]] = {
         conv, pool, norm, batch_norm, dense, pointwise, reduce, softmax, loss, pair_loss, transport, shape,
         pool_along, random, crop, index,
         activation, maximum,
+        arrange,
         update, compound,
     )
 }  # fmt: skip

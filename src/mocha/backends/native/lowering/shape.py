@@ -18,10 +18,10 @@ def _view(op: Op, node: Node, layouts: Layouts) -> list[Call]:
 
 
 def _view_back(op: Op, node: Node, layouts: Layouts) -> list[Call] | None:
-    return [copied(node.inputs[0], node.outputs[0])] if _covered(node, layouts) else None
+    return [copied(node.inputs[0], node.outputs[0])] if covered(node, layouts) else None
 
 
-def _covered(node: Node, layouts: Layouts) -> bool:
+def covered(node: Node, layouts: Layouts) -> bool:
     """Whether all arrays are floating-point, and lie the same way."""
     values = (*node.inputs, *node.outputs)
     lying = {is_channels_last(value, layouts) for value in values}
@@ -46,7 +46,7 @@ def _joining(kernel: str, node: Node, whole: Value, axis: int, layouts: Layouts,
 
 def _concat(op: Op, node: Node, layouts: Layouts) -> list[Call] | None:
     assert isinstance(op, (Concat, Slice))
-    if not _covered(node, layouts):
+    if not covered(node, layouts):
         return None
     whole = node.outputs[0]
     pieces = _pieces(whole, op.axis, layouts, (v.shape[op.axis] for v in node.inputs))
@@ -55,7 +55,7 @@ def _concat(op: Op, node: Node, layouts: Layouts) -> list[Call] | None:
 
 def _slice(op: Op, node: Node, layouts: Layouts) -> list[Call] | None:
     assert isinstance(op, Slice)
-    if not _covered(node, layouts):
+    if not covered(node, layouts):
         return None
     whole = node.inputs[0]
     pieces = _pieces(whole, op.axis, layouts, op.sizes)
@@ -65,7 +65,7 @@ def _slice(op: Op, node: Node, layouts: Layouts) -> list[Call] | None:
 def _concat_back(op: Op, node: Node, layouts: Layouts) -> list[Call] | None:
     assert isinstance(op, Concat)
     assert isinstance(node.op, Gradient)
-    if not _covered(node, layouts):
+    if not covered(node, layouts):
         return None
     whole = node.inputs[0]
     pieces = _pieces(whole, op.axis, layouts, (spec.shape[op.axis] for spec in node.op.inputs))
