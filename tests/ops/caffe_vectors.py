@@ -12,7 +12,8 @@ from mocha.ops import Multiply, ReduceSum, Spec
 VECTORS = Path(__file__).parents[1] / "vectors"
 
 
-def _backends():
+def available_backends():
+    """The reference, and the native backend if it was built."""
     yield NumpyBackend
     try:
         import mocha._native  # noqa: F401
@@ -25,7 +26,7 @@ def _numbered(vector, kind):
     return {key.partition("/")[2]: vector[key].astype(np.float32) for key in vector.files if key.startswith(f"{kind}/")}
 
 
-def check_against_caffe(name, compose, *, rtol=1e-5, atol=2e-6):
+def check_against_caffe(name, compose, *, rtol=1e-5, atol=2e-6, behind_scale=False):
     """Hold tops and gradients against a vector.
 
     Args:
@@ -34,6 +35,8 @@ def check_against_caffe(name, compose, *, rtol=1e-5, atol=2e-6):
             order of their names in the file.
         rtol: relative to each number.
         atol: beside it.
+        behind_scale: a Scale of ones stands between the bottoms and the layer. Nobody asked for the gradient of what is
+            before it, where it leaves what it works with instead: the gradient times the bottom.
     """
     with np.load(VECTORS / f"{name}.npz") as vector:
         bottoms, parameters = _numbered(vector, "bottom"), _numbered(vector, "param")
@@ -42,7 +45,7 @@ def check_against_caffe(name, compose, *, rtol=1e-5, atol=2e-6):
         expected |= {f"param {k}": v for k, v in _numbered(vector, "param_diff").items()}
     feeds = {f"bottom {k}": v for k, v in bottoms.items()} | {f"param {k}": v for k, v in parameters.items()}
     weights = {f"weight {k}": v for k, v in top_diffs.items()}
-    for kind in _backends():
+    for kind in available_backends():
         with kind() as backend:
             g = Graph()
             sources = {k: g.input(k, Spec.of(v)) for k, v in feeds.items()}
@@ -62,7 +65,7 @@ def check_against_caffe(name, compose, *, rtol=1e-5, atol=2e-6):
                 np.testing.assert_allclose(executable.blob(blob), value, rtol, atol, err_msg=f"{told}: {blob}")
             for source, value in expected.items():
                 if source in gradients:
-                    given = executable.gradient(source)
+                    given = executable.gradient(source) * (feeds[source] if behind_scale else 1)
                     np.testing.assert_allclose(given, value, rtol, atol, err_msg=f"{told}: gradient of {source}")
                 else:
                     assert not value.any(), f"{told}: no gradient of {source}"

@@ -10,6 +10,7 @@ from mocha.ops.compound import Chain, Gradient
 from mocha.ops.conv import Convolution
 from mocha.ops.crop import Crop
 from mocha.ops.dense import InnerProduct, TransposedInnerProduct
+from mocha.ops.gather import SelectRows, TakeRows
 from mocha.ops.index import Argmax, OneHot
 from mocha.ops.loss import Accuracy, MultinomialLogisticLoss, SoftmaxLoss, SquareLoss
 from mocha.ops.maximum import Maximum
@@ -62,7 +63,7 @@ __all__ = [
     "Tile", "Transpose", "Window",
     "MaxPoolingAlong", "MeanPoolingAlong",
     "Crop",
-    "Argmax", "OneHot",
+    "Argmax", "OneHot", "SelectRows", "TakeRows",
     "ClipByNorm", "GlobalNorm", "L1Decay", "L2Decay", "L2NormConstraint", "NesterovStep", "SgdStep",
     "AdadeltaStep", "AdagradStep", "AdamStep", "RmsPropStep",
 ]  # fmt: skip

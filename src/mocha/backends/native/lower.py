@@ -10,6 +10,7 @@ from mocha.backends.native.lowering import (
     conv,
     crop,
     dense,
+    gather,
     index,
     loss,
     maximum,
@@ -28,8 +29,8 @@ from mocha.graph import Node
 from mocha.ops import Chain, Gradient, Op
 
 _FAMILIES = (
-    activation, arrange, batch_norm, conv, crop, dense, index, loss, maximum, norm, pair_loss, pointwise, pool,
-    pool_along, random, reduce, shape, softmax, update,
+    activation, arrange, batch_norm, conv, crop, dense, gather, index, loss, maximum, norm, pair_loss, pointwise,
+    pool, pool_along, random, reduce, shape, softmax, update,
 )  # fmt: skip
 _FORWARD: dict[type[Op], Lowering] = {op: lower for family in _FAMILIES for op, lower in family.FORWARD.items()}
 _BACKWARD: dict[type[Op], Lowering] = {op: lower for family in _FAMILIES for op, lower in family.BACKWARD.items()}

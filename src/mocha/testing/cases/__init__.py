@@ -14,6 +14,7 @@ from mocha.testing.cases import (
     conv,
     crop,
     dense,
+    gather,
     index,
     loss,
     maximum,
@@ -37,6 +38,7 @@ FAMILIES: dict[str, list[Case]] = {
         pool_along, random, crop, index,
         activation, maximum,
         arrange,
+        gather,
         update, compound,
     )
 }  # fmt: skip
