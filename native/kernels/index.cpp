@@ -1,4 +1,4 @@
-// Class numbers: the place of the largest element along an axis, and the way back.
+// Class numbers: the places of the largest elements along an axis, and the way back.
 #include "mocha/lanes.h"
 #include "mocha/parallel.h"
 
@@ -40,6 +40,101 @@ const char* argmax(const Step& step) {
     return nullptr;
 }
 
+// The k best elements of those seen so far, as a heap: each is no better than the two that hang on it, so that the worst
+// is the first. Of equal elements the one with the larger place is better; NaN is better than all numbers.
+template <class T>
+struct Heap {
+    struct Entry {
+        T value;
+        int64_t place;
+    };
+    Entry* entries;
+    int64_t n;
+
+    static MOCHA_INLINE bool better(const Entry& a, const Entry& b) {
+        if (a.value > b.value || a.value < b.value) return a.value > b.value;
+        const bool a_nan = a.value != a.value, b_nan = b.value != b.value;
+        return a_nan == b_nan ? a.place > b.place : a_nan;
+    }
+    // Puts an entry into the hole at `at`, or below it.
+    MOCHA_INLINE void sink(int64_t at, int64_t size, Entry entry) {
+        for (int64_t child = 2 * at + 1; child < size; child = 2 * at + 1) {
+            if (child + 1 < size && better(entries[child], entries[child + 1])) ++child;
+            if (!better(entry, entries[child])) break;
+            entries[at] = entries[child];
+            at = child;
+        }
+        entries[at] = entry;
+    }
+    MOCHA_INLINE void build() {
+        for (int64_t at = n / 2 - 1; at >= 0; --at) sink(at, n, entries[at]);
+    }
+    MOCHA_INLINE void offer(Entry entry) {
+        if (better(entry, entries[0])) sink(0, n, entry);
+    }
+    // The best first.
+    MOCHA_INLINE void sort() {
+        for (int64_t size = n - 1; size > 0; --size) {
+            const Entry worst = entries[0];
+            sink(0, size, entries[size]);
+            entries[size] = worst;
+        }
+    }
+};
+
+template <class T>
+MOCHA_INLINE int64_t heap_bytes(const int64_t* ints) {
+    return aligned(ints[3] * static_cast<int64_t>(sizeof(typename Heap<T>::Entry)));
+}
+
+template <class T>
+int64_t top_k_scratch(const int64_t* ints, int threads) {
+    return threads * heap_bytes<T>(ints);
+}
+
+// ints = {outer, extent, inner, k}, 1 <= k <= extent, in = {x}, out = {y, places}, both (outer, k, inner)
+template <class T>
+const char* top_k_forward(const Step& step) {
+    const int64_t extent = step.ints[1], inner = step.ints[2], k = step.ints[3];
+    const int64_t grain = ceil_div(worth, extent);
+    parallel_ranges(step.threads, step.ints[0] * inner, grain, [&](int thread, int64_t begin, int64_t end) {
+        using Entry = typename Heap<T>::Entry;
+        const Heap<T> mine{reinterpret_cast<Entry*>(step.scratch + thread * heap_bytes<T>(step.ints)), k};
+        for (int64_t at = begin; at < end; ++at) {
+            const int64_t o = at / inner, i = at % inner;
+            const T* x = input<T>(step, 0) + o * extent * inner + i;
+            Heap<T> heap = mine;
+            for (int64_t c = 0; c < k; ++c) heap.entries[c] = Entry{x[c * inner], c};
+            heap.build();
+            for (int64_t c = k; c < extent; ++c) heap.offer(Entry{x[c * inner], c});
+            heap.sort();
+            T *y = output<T>(step, 0) + o * k * inner + i, *places = output<T>(step, 1) + o * k * inner + i;
+            for (int64_t c = 0; c < k; ++c) {
+                y[c * inner] = heap.entries[c].value;
+                places[c * inner] = static_cast<T>(heap.entries[c].place);
+            }
+        }
+    });
+    return nullptr;
+}
+
+// ints as in `top_k_forward`, in = {places, dy}, out = {dx}
+template <class T>
+const char* top_k_backward(const Step& step) {
+    const int64_t extent = step.ints[1], inner = step.ints[2], k = step.ints[3], size = extent * inner;
+    parallel_ranges(step.threads, step.ints[0], ceil_div(worth, most(size, 1)), [&](int, int64_t begin, int64_t end) {
+        T* dx = output<T>(step, 0);
+        std::memset(dx + begin * size, 0, static_cast<size_t>((end - begin) * size) * sizeof(T));
+        for (int64_t o = begin; o < end; ++o)
+            for (int64_t e = 0; e < k * inner; ++e) {
+                const int64_t from = o * k * inner + e;
+                dx[o * size + static_cast<int64_t>(input<T>(step, 0)[from]) * inner + e % inner] =
+                    input<T>(step, 1)[from];
+            }
+    });
+    return nullptr;
+}
+
 // ints = {outer, classes, inner}, in = {x (outer, inner)}, out = {y}
 template <class T>
 const char* one_hot(const Step& step) {
@@ -69,6 +164,9 @@ extern const Kernel index_kernels[];
 const Kernel index_kernels[] = {
     MOCHA_BOTH(argmax),
     MOCHA_BOTH(one_hot),
+    MOCHA_BOTH(top_k_backward),
+    {"top_k_forward", 4, top_k_forward<float>, top_k_scratch<float>},
+    {"top_k_forward", 8, top_k_forward<double>, top_k_scratch<double>},
     {nullptr, 0, nullptr, nullptr},
 };
 

@@ -3,9 +3,11 @@ import math
 
 import numpy as np
 import pytest
+from tests.ops.caffe_vectors import available_backends, check_against_caffe
 
 from mocha.errors import ShapeError
-from mocha.ops import ReduceMean, ReduceSum, ReduceSumOfSquares, Spec
+from mocha.graph import Graph, Section, build_program, derive_gradients
+from mocha.ops import Abs, Multiply, ReduceMean, ReduceSum, ReduceSumOfSquares, Scale, Spec
 from mocha.testing.cases.reduce import CASES
 
 
@@ -51,3 +53,36 @@ def test_shapes_and_types_that_do_not_fit(kind):
 def test_work():
     x = Spec((2, 3), np.dtype(np.float32))
     assert ReduceSum().work([x], [ReduceSum().infer(x)]) == 6
+
+
+# Caffe's reductions over all axes from one on, times a factor; a sum of magnitudes is the sum of what `Abs` gives.
+CAFFE = [
+    ("reduction_all", [ReduceSum()]),
+    ("reduction_mean", [ReduceMean((1, 2, 3)), Scale(0.7)]),
+    ("reduction_sumsq", [ReduceSumOfSquares((1, 2, 3)), Scale(0.7)]),
+]
+
+
+@pytest.mark.parametrize(("name", "steps"), CAFFE, ids=[name for name, _ in CAFFE])
+def test_against_caffe(name, steps):
+    def compose(g, x):
+        for step in steps:
+            x = g(step, x)
+        return x
+
+    check_against_caffe(name, compose, atol=2e-5)
+
+
+def test_the_sum_of_magnitudes_is_a_composition():
+    x, g = np.array([[1.0, -2.0], [0.0, -4.0]]), Graph()
+    source, weight = g.input("x", Spec.of(x)), g.input("weight", Spec((2,), x.dtype))
+    g.blobs["y"] = g(ReduceSum((1,)), g(Abs(), source))
+    objective = {g(ReduceSum(), g(Multiply(), g.blobs["y"], weight)): 1.0}
+    gradients = {"x": derive_gradients(g, objective, [source])[source]}
+    for kind in available_backends():
+        with kind() as backend:
+            executable = backend.compile(build_program("p", g, gradients, keep=None))
+            feeds = {"x": x, "weight": np.array([1.0, 10.0])}
+            executable.run(Section.FORWARD, Section.BACKWARD, feeds=feeds)
+            np.testing.assert_array_equal(executable.blob("y"), [3, 4])
+            np.testing.assert_array_equal(executable.gradient("x"), [[1, -1], [0, -10]])

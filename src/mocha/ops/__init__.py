@@ -11,7 +11,7 @@ from mocha.ops.conv import Convolution
 from mocha.ops.crop import Crop
 from mocha.ops.dense import InnerProduct, TransposedInnerProduct
 from mocha.ops.gather import SelectRows, TakeRows
-from mocha.ops.index import Argmax, OneHot
+from mocha.ops.index import Argmax, OneHot, TopK
 from mocha.ops.loss import Accuracy, MultinomialLogisticLoss, SoftmaxLoss, SquareLoss
 from mocha.ops.maximum import Maximum
 from mocha.ops.norm import LRN
@@ -63,7 +63,7 @@ __all__ = [
     "Tile", "Transpose", "Window",
     "MaxPoolingAlong", "MeanPoolingAlong",
     "Crop",
-    "Argmax", "OneHot", "SelectRows", "TakeRows",
+    "Argmax", "OneHot", "SelectRows", "TakeRows", "TopK",
     "ClipByNorm", "GlobalNorm", "L1Decay", "L2Decay", "L2NormConstraint", "NesterovStep", "SgdStep",
     "AdadeltaStep", "AdagradStep", "AdamStep", "RmsPropStep",
 ]  # fmt: skip

@@ -1,9 +1,10 @@
-"""Classes as numbers and as distributions: the place of the largest element, and the way back."""
+"""Classes as numbers and as distributions: the places of the largest elements, and the way back."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 
@@ -39,6 +40,58 @@ class Argmax(Op):
 
     def work(self, inputs: Sequence[Spec], outputs: Sequence[Spec]) -> int:
         """One comparison an element."""
+        return inputs[0].size
+
+
+@dataclasses.dataclass(frozen=True)
+class TopK(Op):
+    """The k largest elements along an axis, the largest first, and as a second output their places, from 0.
+
+    Shapes: x (..., C, ...), C >= k -> y and places (..., k, ...), both in the type of x. Of equal elements the one with
+    the larger place comes first (where `Argmax` takes the smaller); NaN counts as larger than all numbers. The gradient
+    goes back to the places, the rest gets 0; the places have none.
+
+    Args:
+        k: how many, >= 1.
+        axis: the axis.
+    """
+
+    k: int = 1
+    axis: int = 1
+    n_aux: ClassVar[int] = 1
+
+    def infer(self, x: Spec) -> tuple[Spec, Spec]:
+        """(..., C, ...) -> (..., k, ...) twice."""
+        check_float(self, x)
+        axis = check_axis(self, self.axis, x)
+        if not 1 <= self.k <= x.shape[axis]:
+            raise ShapeError(
+                f"{self.name}: k is {self.k} for axis {axis} of {x}; expected 1 to {x.shape[axis]}, the elements that "
+                "it has."
+            )
+        y = Spec((*x.shape[:axis], self.k, *x.shape[axis + 1 :]), x.dtype)
+        return y, y
+
+    def forward(self, x: Array) -> tuple[Array, Array]:
+        """The end of a stable sort, turned round."""
+        order = np.argsort(x, axis=self.axis, kind="stable")
+        places = np.flip(np.take(order, range(-self.k, 0), axis=self.axis), axis=self.axis)
+        return np.take_along_axis(x, places, axis=self.axis), places.astype(x.dtype)
+
+    def backward(
+        self, grads: Sequence[Array], inputs: Sequence[Array], outputs: Sequence[Array], wanted: Sequence[bool]
+    ) -> Array:
+        """Each gradient to its place."""
+        dx = np.zeros(inputs[0].shape, grads[0].dtype)
+        np.put_along_axis(dx, outputs[1].astype(np.int64), grads[0], axis=self.axis)
+        return dx
+
+    def reads(self, n_inputs: int, n_outputs: int) -> tuple[Sequence[int], Sequence[int]]:
+        """The places."""
+        return (), (1,)
+
+    def work(self, inputs: Sequence[Spec], outputs: Sequence[Spec]) -> int:
+        """One comparison an element at least."""
         return inputs[0].size
 
 

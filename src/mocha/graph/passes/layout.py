@@ -18,7 +18,8 @@ _SPATIAL = (ops.Convolution, ops.LRN, ops.MaxPooling, ops.MeanPooling)
 _EITHER_WAY = (
     ops.Abs, ops.Add, ops.AddBias, ops.BatchNormTest, ops.BatchNormTrain, ops.Clip, ops.Divide, ops.ELU, ops.Exp,
     ops.LeakyReLU, ops.Log, ops.Maximum, ops.Multiply, ops.PReLU, ops.Power, ops.ReLU, ops.Scale, ops.ScaleChannels,
-    ops.Sigmoid, ops.Softplus, ops.Subtract, ops.Sum, ops.Swish, ops.Tanh, ops.Threshold, ops.Tile, ops.Window,
+    ops.Sigmoid, ops.Softplus, ops.Subtract, ops.Sum, ops.Swish, ops.Tanh, ops.Threshold, ops.Tile, ops.TopK,
+    ops.Window,
 )  # fmt: skip
 """Ops that work in any order, as long as all their blobs have the same; they take that of their first blob."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mocha.ops import Argmax, OneHot
+from mocha.ops import Argmax, OneHot, TopK
 from mocha.testing.case import Case, apart, coarse, fixed, labels, spoiled
 
 _NAN, _INFINITY = float("nan"), float("inf")
@@ -30,5 +30,19 @@ CASES: list[Case] = [
     Case("beyond a vector", OneHot(37), (labels(3, 1, classes=37),)),
     Case("many positions behind", OneHot(3), (labels(2, 1, 40, classes=3),)),
     Case("no examples", OneHot(3), ((0, 1),)),
+    Case("one", TopK(), (apart(4, 5),)),
+    Case("some", TopK(3), (apart(4, 7),)),
+    Case("all", TopK(5), (apart(4, 5),)),
+    Case("image", TopK(2), (apart(2, 4, 3, 2),)),
+    Case("axis 0", TopK(2, axis=0), (apart(4, 5),)),
+    Case("axis -1", TopK(4, axis=-1), (apart(2, 3, 9),)),
+    Case("ties", TopK(3), (coarse(20, 7),), checked=()),
+    Case("ties along an inner axis", TopK(4), (coarse(3, 9, 5),), checked=()),
+    Case("long", TopK(50), (apart(3, 997),)),
+    Case("long, ties, all", TopK(300), (coarse(2, 300, levels=40),), checked=()),
+    Case("NaN and infinities", TopK(4), (fixed([[0, _NAN, _INFINITY, _NAN, 1], [-_INFINITY] * 5]),), checked=()),
+    Case("NaN among ties", TopK(3), (spoiled(coarse(6, 8), _NAN, 1, 4, 11, 12, 13, 47),), checked=()),
+    Case("signed zeros", TopK(3), (fixed([[0.0, -0.0, 0.0, -0.0]]),), checked=()),
+    Case("no examples", TopK(2), ((0, 3),)),
 ]
 """The cases."""
