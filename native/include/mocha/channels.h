@@ -138,6 +138,21 @@ struct Product {
     MOCHA_INLINE Vec<T> of(Vec<T> a, Vec<T> b) const { return a * b; }
 };
 
+// Adds the sums of a and of f(a, b) over n neighbours.
+template <class T, class F>
+MOCHA_INLINE void row_products(const T* a, const T* b, int64_t n, double (&to)[2], F f) {
+    by_stretches(n, [&](int64_t at, int64_t length) {
+        Vec<T> sums{}, products{};
+        by_vectors<T>(at, at + length, [&](int64_t i, auto some) {
+            const Vec<T> v = some.load(a + i);
+            sums += v;
+            products += f.template of<T>(v, some.load(b + i));
+        });
+        to[0] += static_cast<double>(sum<T>(sums));
+        to[1] += static_cast<double>(sum<T>(products));
+    });
+}
+
 // The sums of a and of f(a, b) over each channel, into a pair for each channel and thread.
 template <class T, class F>
 MOCHA_INLINE void sum_products(const Step& step, const Extent& e, const T* a, const T* b,
@@ -161,19 +176,8 @@ MOCHA_INLINE void sum_products(const Step& step, const Extent& e, const T* a, co
             });
             return;
         }
-        for (int64_t r = begin; r < end; ++r) {
-            by_stretches(e.inner, [&](int64_t place, int64_t length) {
-                const int64_t at = r * e.inner + place;
-                Vec<T> sums{}, products{};
-                by_vectors<T>(at, at + length, [&](int64_t i, auto some) {
-                    const Vec<T> v = some.load(a + i);
-                    sums += v;
-                    products += f.template of<T>(v, some.load(b + i));
-                });
-                mine[r % e.channels][0] += static_cast<double>(sum<T>(sums));
-                mine[r % e.channels][1] += static_cast<double>(sum<T>(products));
-            });
-        }
+        for (int64_t r = begin; r < end; ++r)
+            row_products<T>(a + r * e.inner, b + r * e.inner, e.inner, mine[r % e.channels], f);
     });
 }
 

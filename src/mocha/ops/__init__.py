@@ -45,6 +45,7 @@ from mocha.ops.random import Dropout
 from mocha.ops.reduce import ReduceMean, ReduceSum, ReduceSumOfSquares
 from mocha.ops.shape import Concat, Fill, Identity, Reorder, Reshape, Slice, StopGradient
 from mocha.ops.softmax import Softmax
+from mocha.ops.standardize import L2Normalize, Standardize
 from mocha.ops.transport import GroundMetric, WassersteinLoss
 from mocha.ops.update import ClipByNorm, GlobalNorm, L1Decay, L2Decay, L2NormConstraint, NesterovStep, SgdStep
 
@@ -55,7 +56,7 @@ __all__ = [
     "Subtract", "Sum", "Tanh",
     "Clip", "ELU", "Maximum", "PReLU", "Softplus", "Swish", "Threshold",
     "ReduceMean", "ReduceSum", "ReduceSumOfSquares", "Softmax",
-    "LRN", "BatchNormTest", "BatchNormTrain", "MovingAverage", "ScaleChannels",
+    "LRN", "BatchNormTest", "BatchNormTrain", "MovingAverage", "ScaleChannels", "L2Normalize", "Standardize",
     "Accuracy", "ClassWeights", "MultinomialLogisticLoss", "SoftmaxLoss", "SquareLoss",
     "BinaryAccuracy", "BinaryCrossEntropyLoss", "GaussianKLLoss", "HingeLoss", "SoftlabelSoftmaxLoss",
     "GroundMetric", "WassersteinLoss",

@@ -17,11 +17,14 @@ _SPATIAL = (ops.Convolution, ops.LRN, ops.MaxPooling, ops.MeanPooling)
 
 _EITHER_WAY = (
     ops.Abs, ops.Add, ops.AddBias, ops.BatchNormTest, ops.BatchNormTrain, ops.Clip, ops.Divide, ops.ELU, ops.Exp,
-    ops.LeakyReLU, ops.Log, ops.Maximum, ops.Multiply, ops.PReLU, ops.Power, ops.ReLU, ops.Scale, ops.ScaleChannels,
-    ops.Sigmoid, ops.Softplus, ops.Subtract, ops.Sum, ops.Swish, ops.Tanh, ops.Threshold, ops.Tile, ops.TopK,
-    ops.Window,
+    ops.L2Normalize, ops.LeakyReLU, ops.Log, ops.Maximum, ops.Multiply, ops.PReLU, ops.Power, ops.ReLU, ops.Scale,
+    ops.ScaleChannels, ops.Sigmoid, ops.Softplus, ops.Standardize, ops.Subtract, ops.Sum, ops.Swish, ops.Tanh,
+    ops.Threshold, ops.Tile, ops.TopK, ops.Window,
 )  # fmt: skip
 """Ops that work in any order, as long as all their blobs have the same; they take that of their first blob."""
+
+_AT_CHANNELS = (ops.AddBias, ops.ScaleChannels, ops.Standardize)
+"""Of these, those that do so only if their axis is that of the channels."""
 
 
 def plan_layout(nodes: Sequence[Node]) -> tuple[list[Node], dict[Value, Layout]]:
@@ -84,7 +87,7 @@ def _wish(node: Node, layouts: dict[Value, Layout]) -> Layout:
     if isinstance(op, _SPATIAL):
         flat = any(len(v.shape) not in (0, 1, 4) for v in (*node.inputs, *node.outputs))
         return Layout.ROW_MAJOR if flat else Layout.CHANNELS_LAST
-    if isinstance(op, _EITHER_WAY) and not (isinstance(op, (ops.AddBias, ops.ScaleChannels)) and op.axis != 1):
+    if isinstance(op, _EITHER_WAY) and not (isinstance(op, _AT_CHANNELS) and op.axis != 1):
         blobs = [v for v in node.inputs if len(v.shape) == 4]
         return layouts.get(blobs[0], Layout.ROW_MAJOR) if blobs else Layout.ROW_MAJOR
     return Layout.ROW_MAJOR

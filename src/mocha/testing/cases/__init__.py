@@ -27,6 +27,7 @@ from mocha.testing.cases import (
     reduce,
     shape,
     softmax,
+    standardize,
     transport,
     update,
 )
@@ -39,6 +40,7 @@ FAMILIES: dict[str, list[Case]] = {
         activation, maximum,
         arrange,
         gather,
+        standardize,
         update, compound,
     )
 }  # fmt: skip
