@@ -9,6 +9,7 @@ blocks of some dozen of Winograd's tiles, and a few thousand elements of pointwi
 import math
 
 from mocha.ops import (
+    ELU,
     Abs,
     Add,
     AddBias,
@@ -16,28 +17,41 @@ from mocha.ops import (
     BinaryCrossEntropyLoss,
     Chain,
     ClassWeights,
+    Clip,
     Convolution,
     Dropout,
     Exp,
     GaussianKLLoss,
     HingeLoss,
     InnerProduct,
+    L2Normalize,
     LeakyReLU,
+    Maximum,
     MaxPooling,
     MeanPooling,
     MultinomialLogisticLoss,
+    PReLU,
     ReduceMean,
     ReduceSum,
     ReLU,
+    SelectRows,
     Sigmoid,
     SoftlabelSoftmaxLoss,
     Softmax,
     SoftmaxLoss,
+    Softplus,
     SquareLoss,
+    Standardize,
+    Swish,
+    TakeRows,
     Tanh,
+    Tile,
+    TopK,
+    Transpose,
+    Window,
 )
 from mocha.testing import Case
-from mocha.testing.case import apart, between, labels, number, spoiled
+from mocha.testing.case import apart, between, fixed, labels, number, spoiled
 
 AROUND_VECTORS = (1, 2, 3, 4, 5, 7, 8, 9, 12, 15, 16, 17, 23, 24, 31, 32, 33, 47, 48, 49, 63, 64, 65, 70)
 
@@ -205,7 +219,7 @@ def _ones(n):
 def lengths():
     """Elements around the lengths of vectors, and around what is worth a thread."""
     for n in (*range(70), 4095, 4096, 4097, 8193, 16385, 33000):
-        for op in (ReLU(), LeakyReLU(), Sigmoid(), Tanh(), Exp(), Abs()):
+        for op in (ReLU(), LeakyReLU(), Sigmoid(), Tanh(), Exp(), Abs(), ELU(), Softplus(), Swish(), Clip(-1, 1)):
             yield Case(f"{n} elements, {op}", op, ((n,),), checked=())
     for n in (*range(1, 36), 63, 64, 65, 127, 129, 4097, 16390):
         for op, *inputs in (
@@ -228,6 +242,22 @@ def lengths():
             (HingeLoss(), (2, n), (2, n)),
             (GaussianKLLoss(), (2, n), between(0.2, 2, 2, n)),
             (BinaryAccuracy(), (2, n), (2, n)),
+            (Maximum(), (2, n), (2, n), (2, n)),
+            (PReLU(), (3, n), (n,)),
+            (PReLU(), (2, 3, n), (3,)),
+            (PReLU(), (2, 3, n), ()),
+            (Tile(1, 2), (3, n)),
+            (Window((1, 1), (2, n - 1)), (3, n)),
+            (Transpose((1, 0)), (3, n)),
+            (Transpose((2, 1, 0)), (5, 3, n)),
+            (Transpose((2, 1, 0)), (n, 2, 5)),
+            (TakeRows(), (4, n), labels(9, classes=4)),
+            (SelectRows(2), (3, n), fixed([1.0, 0.0, 2.0])),
+            (TopK(n // 2 + 1), (2, n)),
+            (TopK(2), (2, 3, n)),
+            (Standardize(eps=0.1), (3, n)),
+            (L2Normalize(eps=0.1), (3, n)),
+            (L2Normalize(), (2, 3, n)),
             (AddBias(), (3, n), (n,)),
             (AddBias(), (2, 3, n), (3,)),
         ):
