@@ -76,7 +76,9 @@ const char* take_rows_backward(const Step& step) {
             if (numbers[i] < begin || numbers[i] >= end) continue;
             const T* from = dy + i * width;
             T* to = dx + numbers[i] * width;
-            by_vectors<T>(0, width, [&](int64_t e, auto some) { some.store(to + e, some.load(to + e) + some.load(from + e)); });
+            by_vectors<T>(0, width, [&](int64_t e, auto some) {
+                some.store(to + e, some.load(to + e) + some.load(from + e));
+            });
         }
     });
     return nullptr;

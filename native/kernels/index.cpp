@@ -40,8 +40,8 @@ const char* argmax(const Step& step) {
     return nullptr;
 }
 
-// The k best elements of those seen so far, as a heap: each is no better than the two that hang on it, so that the worst
-// is the first. Of equal elements the one with the larger place is better; NaN is better than all numbers.
+// The k best elements of those seen so far, as a heap: each is no better than the two that hang on it, so that the
+// worst is the first. Of equal elements the one with the larger place is better; NaN is better than all numbers.
 template <class T>
 struct Heap {
     struct Entry {

@@ -9,7 +9,8 @@ namespace {
 constexpr int64_t worth = 8192;  // elements worth a thread
 constexpr int64_t strip = 64;    // positions behind the axis that are walked along together
 
-// ints = {rows, elements of a row, whether to divide}, reals = {eps}, in = {x}, out = {y, divisors}; y may be x's memory
+// ints = {rows, elements of a row, whether to divide}, reals = {eps}, in = {x}, out = {y, divisors}; y may be x's
+// memory
 template <class T>
 const char* standardize_forward(const Step& step) {
     const int64_t n = step.ints[1];
