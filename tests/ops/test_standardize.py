@@ -3,8 +3,8 @@ import pytest
 from tests.ops.caffe_vectors import available_backends, check_against_caffe
 
 from mocha.errors import ShapeError
-from mocha.graph import Graph, Layout, Section, build_program
-from mocha.ops import Convolution, L2Normalize, Reshape, Spec, Standardize
+from mocha.graph import Graph, Section, build_program
+from mocha.ops import L2Normalize, Reshape, Spec, Standardize
 
 F = np.dtype(np.float32)
 
@@ -48,25 +48,6 @@ def test_the_length_of_a_whole_example():
             executable.run(Section.FORWARD, feeds={"x": x})
             expected = x / np.sqrt((x**2).sum(axis=(1, 2, 3), keepdims=True))
             np.testing.assert_allclose(executable.blob("y"), expected, rtol=1e-6)
-
-
-@pytest.mark.parametrize(("op", "last"), [(Standardize(1), True), (Standardize(2), False), (L2Normalize(), True)])
-def test_layouts_behind_a_convolution(op, last):
-    rng = np.random.default_rng(0)
-    x, w = rng.standard_normal((2, 3, 6, 5)).astype(F), rng.standard_normal((4, 3, 3, 3)).astype(F)
-    found = []
-    for kind in available_backends():
-        with kind() as backend:
-            g = Graph()
-            y = g(op, g(Convolution(), g.input("x", Spec.of(x)), g.input("w", Spec.of(w))))
-            g.blobs["y"] = y
-            program = build_program("p", g, {}, keep=None, channels_last=backend.channels_last)
-            executable = backend.compile(program)
-            executable.run(Section.FORWARD, feeds={"x": x, "w": w})
-            found.append(executable.blob("y"))
-            if backend.channels_last:
-                assert (program.layouts.get(y) is Layout.CHANNELS_LAST) == last
-    np.testing.assert_allclose(found[-1], found[0], rtol=1e-4, atol=1e-5)
 
 
 def test_shapes():
