@@ -11,7 +11,7 @@ import mocha.errors
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = Path(mocha.errors.__file__).parent
-HEAVY = ("h5py", "matplotlib", "rich", "click", "sklearn", "pooch", "scipy")
+HEAVY = ("h5py", "matplotlib", "rich", "click", "sklearn", "pooch", "scipy", "google")
 
 pytestmark = pytest.mark.skipif(not (ROOT / "pyproject.toml").exists(), reason="needs the checkout's pyproject.toml")
 
