@@ -95,6 +95,7 @@ def test_v0_fields_without_a_place_are_dropped_with_a_warning():
             'layers { layer { type: "conv" } bottom: "p" bottom: "p" }',
             "one convolution or pooling",
         ),
+        ('layers { layer { type: "relu" } } layers { name: "b" type: RELU }', "entry 1 of `layers`, 'b'"),
         ('layers { type: RELU } layer { type: "ReLU" }', "both `layers`"),
         ('input: "a" input: "b" input_dim: 1 input_dim: 2', "2 `input` with 2 `input_dim`; expected 8"),
         ('input: "a" input: "b" input_shape { dim: 1 }', "2 `input` with 1 `input_shape`; expected 2"),

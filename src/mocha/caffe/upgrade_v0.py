@@ -79,8 +79,15 @@ def upgrade_v0(net: Any, where: str) -> list[str]:
         A sentence for each field that has no place in V1 and was dropped.
 
     Raises:
-        FormatError: a type that V0 does not have, or a padding layer before something else than these two.
+        FormatError: a type that V0 does not have, a padding layer before something else than these two, or entries of
+            V1 among those of V0.
     """
+    for at, entry in enumerate(net.layers):
+        if not entry.HasField("layer"):
+            raise FormatError(
+                f"{where}: entry {at} of `layers`, {entry.name!r}, has no `layer` within it, but others do: two old "
+                "formats are mixed. Write all entries in one."
+            )
     old = type(net)()
     old.CopyFrom(net)
     net.Clear()
