@@ -8,6 +8,8 @@ blocks of some dozen of Winograd's tiles, and a few thousand elements of pointwi
 
 import math
 
+import numpy as np
+
 from mocha.ops import (
     ELU,
     Abs,
@@ -19,6 +21,7 @@ from mocha.ops import (
     ClassWeights,
     Clip,
     Convolution,
+    Deconvolution,
     Dropout,
     Exp,
     GaussianKLLoss,
@@ -40,6 +43,7 @@ from mocha.ops import (
     Softmax,
     SoftmaxLoss,
     Softplus,
+    Spec,
     SquareLoss,
     Standardize,
     Swish,
@@ -180,6 +184,21 @@ BY_TILES = {
     ],
 }
 """Convolutions that may be computed by Winograd's tiles, whether that pays or not."""
+
+
+def adjoints(cases):
+    """The adjoints of convolutions: what was the output is the input."""
+    for case in cases:
+        op = case.op.steps[0]
+        x, w = (Spec(shape, np.dtype(np.float32)) for shape in case.inputs[:2])
+        y = op.infer(x, w).shape
+        back = Deconvolution(op.stride, op.pad, op.dilation, op.groups)
+        cut = [
+            s * (n - 1) + e - 2 * p for n, s, e, p in zip(y[2:], op.stride, op.extent(w.shape[2:]), op.pad, strict=True)
+        ]
+        if min(cut) > 0:
+            yield Case(case.about, back, (y, w.shape), checked=(), parameters=(1,))
+
 
 TILES_TOLERANCE = 4e-5
 """Tiles round a few times more than plain sums, for which the usual bound of 1.2e-5 is made."""

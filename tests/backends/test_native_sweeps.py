@@ -16,6 +16,7 @@ from tests.backends.native_shapes import (
     DENSE,
     SPOILED,
     TILES_TOLERANCE,
+    adjoints,
     conv,
     dense,
     lengths,
@@ -93,6 +94,12 @@ def test_convolution_with_packed_filters(testing, what):
         check_agreement(case, *testing)
 
 
+@pytest.mark.parametrize("what", CONVOLUTIONS)
+def test_adjoint_of_convolution(setting, what):
+    for case in adjoints(CONVOLUTIONS[what]):
+        check_agreement(case, *setting, reuse=True)
+
+
 @pytest.mark.parametrize("what", DENSE)
 def test_inner_product(setting, what):
     for case in DENSE[what]:
@@ -111,6 +118,12 @@ def tiles_everywhere(monkeypatch):
 @pytest.mark.parametrize("what", BY_TILES)
 def test_convolution_by_tiles(tiles_everywhere, backend, what):
     for case in BY_TILES[what]:
+        check_agreement(case, backend, "float32", reuse=True, tolerance=TILES_TOLERANCE)
+
+
+@pytest.mark.parametrize("what", BY_TILES)
+def test_adjoint_by_tiles(tiles_everywhere, backend, what):
+    for case in adjoints(BY_TILES[what]):
         check_agreement(case, backend, "float32", reuse=True, tolerance=TILES_TOLERANCE)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from mocha.errors import StateError, did_you_mean
 from mocha.graph.graph import Graph, Kind, Layout, Node, Phase, Section, Statistic, Value
 from mocha.graph.listing import amount, memory, shape_text, table
-from mocha.graph.passes import MemoryPlan, fuse_chains, plan_layout, plan_memory, prune
+from mocha.graph.passes import MemoryPlan, fuse_chains, plan_layout, plan_memory, prune, widen
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -131,7 +131,7 @@ def build_program(
         nodes = fuse_chains(nodes, kept)
     layouts: dict[Value, Layout] = {}
     if channels_last:
-        nodes, layouts = plan_layout(nodes)
+        nodes, layouts = plan_layout(prune(widen(nodes), kept))
     lasting = kept | _crossing(nodes) if by_hand else kept
     used = {value for node in nodes for value in node.inputs} | kept
     return Program(

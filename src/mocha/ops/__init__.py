@@ -7,7 +7,7 @@ from mocha.ops.base import Array, Op, Shape, Spec
 from mocha.ops.batch_norm import BatchNormTest, BatchNormTrain, MovingAverage, ScaleChannels
 from mocha.ops.class_weights import ClassWeights
 from mocha.ops.compound import Chain, Gradient
-from mocha.ops.conv import Convolution
+from mocha.ops.conv import Convolution, Deconvolution
 from mocha.ops.crop import Crop
 from mocha.ops.dense import InnerProduct, TransposedInnerProduct
 from mocha.ops.gather import SelectRows, TakeRows
@@ -51,7 +51,7 @@ from mocha.ops.update import ClipByNorm, GlobalNorm, L1Decay, L2Decay, L2NormCon
 
 __all__ = [
     "Array", "Op", "Shape", "Spec", "Chain", "Gradient",
-    "Convolution", "MaxPooling", "MeanPooling", "InnerProduct", "TransposedInnerProduct",
+    "Convolution", "Deconvolution", "MaxPooling", "MeanPooling", "InnerProduct", "TransposedInnerProduct",
     "Abs", "Add", "AddBias", "Divide", "Exp", "LeakyReLU", "Log", "Multiply", "Power", "ReLU", "Scale", "Sigmoid",
     "Subtract", "Sum", "Tanh",
     "Clip", "ELU", "Maximum", "PReLU", "Softplus", "Swish", "Threshold",

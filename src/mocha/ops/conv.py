@@ -1,22 +1,20 @@
-"""Convolution: a filter slid over the last axes of a blob."""
+"""Convolution, a filter slid over the last axes of a blob, and its adjoint."""
 
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
 from mocha.errors import ShapeError
-from mocha.ops.base import Array, Op, Shape, Spec, check_float, check_ranks
+from mocha.ops.base import Array, Shape, Spec
+from mocha.ops.sliding import Sliding
 
 
 @dataclasses.dataclass(frozen=True)
-class Convolution(Op):
+class Convolution(Sliding):
     """Cross-correlation (the filter is not flipped), as in Caffe and Mocha, over any number of spatial axes.
 
     Shapes: x (N, C, *size), w (K, C / groups, *kernel) -> y (N, K, *out), with per axis
@@ -33,24 +31,12 @@ class Convolution(Op):
         groups: number of independent groups of channels; divides C and K.
     """
 
-    stride: Shape = (1, 1)
-    pad: Shape = (0, 0)
-    dilation: Shape = (1, 1)
     groups: int = 1
-
-    def __post_init__(self) -> None:
-        check_ranks(self, self.stride, self.pad, self.dilation)
 
     def infer(self, x: Spec, w: Spec) -> Spec:
         """(N, C, *size), (K, C/groups, *kernel) -> (N, K, *out)."""
-        check_float(self, x)
-        rank = len(self.stride)
-        if x.ndim != rank + 2:
-            raise ShapeError(
-                f"{self.name}: the input is {x}; expected {rank + 2} axes: examples, channels, {rank} sizes."
-            )
-        if w.ndim != rank + 2 or w.dtype != x.dtype:
-            raise ShapeError(f"{self.name}: the filter is {w}; expected {rank + 2} axes of {x.dtype}.")
+        self.check_blob(x)
+        self.check_filter(x, w)
         channels, filters = x.shape[1], w.shape[0]
         if channels % self.groups or filters % self.groups or w.shape[1] * self.groups != channels:
             raise ShapeError(
@@ -58,74 +44,39 @@ class Convolution(Op):
                 "groups "
                 "do not fit; the groups must divide both, and a filter sees channels / groups."
             )
-        return Spec((x.shape[0], filters, *self._out_size(x.shape[2:], w.shape[2:])), x.dtype)
-
-    def _out_size(self, size: Shape, kernel: Shape) -> Shape:
-        out = []
-        for n, k, s, p, d in zip(size, kernel, self.stride, self.pad, self.dilation, strict=True):
-            extent = d * (k - 1) + 1
-            if n + 2 * p < extent:
-                raise ShapeError(
-                    f"{self.name}: a window of {extent} (kernel {k}, dilation {d}) does not fit into {n} + 2 x {p} "
-                    "padding; use a smaller kernel or more padding."
-                )
-            out.append((n + 2 * p - extent) // s + 1)
-        return tuple(out)
-
-    # Inside, the examples are the last axis, (C, *size, N): one matrix product does for the whole batch, and the copies
-    # in and out of the windows run over neighbours in memory.
-
-    def _columns(self, x: Array, kernel: Shape, out: Shape) -> Array:
-        """The windows of x as columns, one a position and example: (groups, C/groups * taps, P * N)."""
-        rank = len(kernel)
-        canvas = np.ascontiguousarray(np.moveaxis(x, 0, -1))
-        if any(self.pad):
-            canvas = np.pad(canvas, [(0, 0), *((p, p) for p in self.pad), (0, 0)])
-        extent = tuple(d * (k - 1) + 1 for k, d in zip(kernel, self.dilation, strict=True))
-        windows = sliding_window_view(canvas, extent, axis=tuple(range(1, rank + 1)))
-        steps = tuple(slice(None, (o - 1) * s + 1, s) for o, s in zip(out, self.stride, strict=True))
-        taps = tuple(slice(None, None, d) for d in self.dilation)
-        windows = windows[(slice(None), *steps, slice(None), *taps)]
-        # (C, *out, N, *kernel) -> (C, *kernel, *out, N)
-        order = (0, *range(rank + 2, 2 * rank + 2), *range(1, rank + 2))
-        return windows.transpose(order).reshape(self.groups, x.shape[1] // self.groups * math.prod(kernel), -1)
-
-    def _scatter(self, columns: Array, shape: Shape, kernel: Shape, out: Shape) -> Array:
-        """The adjoint of `_columns`: each column is added to the window that it stands for."""
-        n, c, *size = shape
-        columns = columns.reshape(c, *kernel, *out, n)
-        canvas: Array = np.zeros((c, *(s + 2 * p for s, p in zip(size, self.pad, strict=True)), n), columns.dtype)
-        for tap in itertools.product(*map(range, kernel)):
-            place = tuple(
-                slice(t * d, t * d + (o - 1) * s + 1, s)
-                for t, d, o, s in zip(tap, self.dilation, out, self.stride, strict=True)
-            )
-            here: tuple[Any, ...] = (slice(None), *tap)
-            canvas[(slice(None), *place)] += columns[here]
-        inner = tuple(slice(p, p + s) for s, p in zip(size, self.pad, strict=True))
-        return np.ascontiguousarray(np.moveaxis(canvas[(slice(None), *inner)], -1, 0))
+        return Spec((x.shape[0], filters, *self.out_size(x.shape[2:], w.shape[2:])), x.dtype)
 
     def forward(self, x: Array, w: Array) -> Array:
         """y[n, k, p] = sum over (channel, tap) of w[k, ...] x[n, window p], one matrix product a group."""
-        out = self._out_size(x.shape[2:], w.shape[2:])
-        y = np.matmul(w.reshape(self.groups, w.shape[0] // self.groups, -1), self._columns(x, w.shape[2:], out))
+        out = self.out_size(x.shape[2:], w.shape[2:])
+        per_group = w.shape[0] // self.groups
+        y = np.matmul(w.reshape(self.groups, per_group, -1), self._grouped(self.columns(x, w.shape[2:], out), w))
         return np.ascontiguousarray(np.moveaxis(y.reshape(w.shape[0], *out, x.shape[0]), -1, 0))
+
+    def _grouped(self, columns: Array, w: Array | Spec) -> Array:
+        """The columns of each group of channels: (groups, C/groups * taps, P * N)."""
+        return columns.reshape(self.groups, math.prod(w.shape[1:]), -1)
 
     def backward(
         self, grads: Sequence[Array], inputs: Sequence[Array], outputs: Sequence[Array], wanted: Sequence[bool]
     ) -> Sequence[Array | None]:
         """dw = dy columns^T; dx = the columns w^T dy, added back to where they were cut from."""
         x, w = inputs
-        per_group = w.shape[0] // self.groups
-        out = grads[0].shape[2:]
-        dy = np.moveaxis(grads[0], 0, -1).reshape(self.groups, per_group, -1)
-        dx = dw = None
-        if wanted[1]:
-            dw = np.matmul(dy, self._columns(x, w.shape[2:], out).swapaxes(1, 2)).reshape(w.shape)
-        if wanted[0]:
-            columns = np.matmul(w.reshape(self.groups, per_group, -1).swapaxes(1, 2), dy)
-            dx = self._scatter(columns, x.shape, w.shape[2:], out)
-        return dx, dw
+        dx = self.input_gradient(grads[0], w, x.shape) if wanted[0] else None
+        return dx, self.filter_gradient(x, grads[0], w) if wanted[1] else None
+
+    def input_gradient(self, dy: Array, w: Array, shape: Shape) -> Array:
+        """The gradient of an input of this shape."""
+        per_group, out = w.shape[0] // self.groups, dy.shape[2:]
+        dy = np.moveaxis(dy, 0, -1).reshape(self.groups, per_group, -1)
+        columns = np.matmul(w.reshape(self.groups, per_group, -1).swapaxes(1, 2), dy)
+        return self.scatter(columns, shape, w.shape[2:], out)
+
+    def filter_gradient(self, x: Array, dy: Array, w: Array | Spec) -> Array:
+        """The gradient of a filter of this shape."""
+        columns = self._grouped(self.columns(x, w.shape[2:], dy.shape[2:]), w)
+        dy = np.moveaxis(dy, 0, -1).reshape(self.groups, w.shape[0] // self.groups, -1)
+        return np.matmul(dy, columns.swapaxes(1, 2)).reshape(w.shape)
 
     def reads(self, n_inputs: int, n_outputs: int) -> tuple[Sequence[int], Sequence[int]]:
         """The gradients need the input and the filter, not the output."""
@@ -134,3 +85,73 @@ class Convolution(Op):
     def work(self, inputs: Sequence[Spec], outputs: Sequence[Spec]) -> int:
         """Two operations an output, a channel of the group and a tap."""
         return 2 * outputs[0].size * math.prod(inputs[1].shape[1:])
+
+
+@dataclasses.dataclass(frozen=True)
+class Deconvolution(Sliding):
+    """The adjoint of `Convolution` with the same attributes: each input scatters its filter into the output.
+
+    Shapes: x (N, C, *size), w (C, K / groups, *kernel) -> y (N, K, *out), with per axis
+    ``out = stride (size - 1) + dilation (kernel - 1) + 1 - 2 pad``; size and out are at least 1.
+
+    Borders: `pad` elements are cut off on both sides of each axis. Group g maps input channels
+    ``[g C/groups, (g+1) C/groups)`` to the outputs ``[g K/groups, (g+1) K/groups)``. So <y, z> = <x, conv(z, w)> for
+    all z: forward is a convolution's gradient of its input, and the other way round.
+
+    Args:
+        stride: distance in the output of what neighbouring inputs scatter, one number an axis, >= 1.
+        pad: what is cut off at each border, one number an axis, >= 0.
+        dilation: distance of neighbouring filter taps, one number an axis, >= 1.
+        groups: number of independent groups of channels; divides C and K.
+    """
+
+    groups: int = 1
+
+    @property
+    def adjoint(self) -> Convolution:
+        """The convolution that goes the other way with the same filter."""
+        return Convolution(self.stride, self.pad, self.dilation, self.groups)
+
+    def infer(self, x: Spec, w: Spec) -> Spec:
+        """(N, C, *size), (C, K/groups, *kernel) -> (N, K, *out)."""
+        self.check_blob(x)
+        self.check_filter(x, w)
+        channels = x.shape[1]
+        if channels % self.groups or w.shape[0] != channels:
+            raise ShapeError(
+                f"{self.name}: {channels} channels, a filter of {w} and {self.groups} groups do not fit; the groups "
+                "must divide the channels, and the filter's first axis counts these."
+            )
+        return Spec(self._shape(x.shape, w.shape), x.dtype)
+
+    def _shape(self, x: Shape, w: Shape) -> Shape:
+        """The output's shape."""
+        out = []
+        for n, s, p, extent in zip(x[2:], self.stride, self.pad, self.extent(w[2:]), strict=True):
+            out.append(s * (n - 1) + extent - 2 * p)
+            if n < 1 or out[-1] < 1:
+                raise ShapeError(
+                    f"{self.name}: an axis of {n} becomes {s} x ({n} - 1) + {extent} - 2 x {p} padding = {out[-1]} "
+                    "long; expected at least 1 of each."
+                )
+        return (x[0], w[1] * self.groups, *out)
+
+    def forward(self, x: Array, w: Array) -> Array:
+        """The columns w^T x, added up where their windows lie."""
+        return self.adjoint.input_gradient(x, w, self._shape(x.shape, w.shape))
+
+    def backward(
+        self, grads: Sequence[Array], inputs: Sequence[Array], outputs: Sequence[Array], wanted: Sequence[bool]
+    ) -> Sequence[Array | None]:
+        """dx = convolution of dy; dw = gradient of that convolution's filter where dx's is x."""
+        (x, w), dy = inputs, grads[0]
+        dx = self.adjoint.forward(dy, w) if wanted[0] else None
+        return dx, self.adjoint.filter_gradient(dy, x, w) if wanted[1] else None
+
+    def reads(self, n_inputs: int, n_outputs: int) -> tuple[Sequence[int], Sequence[int]]:
+        """The gradients need the input and the filter, not the output."""
+        return (0, 1), ()
+
+    def work(self, inputs: Sequence[Spec], outputs: Sequence[Spec]) -> int:
+        """Two operations an input, an output channel of the group and a tap."""
+        return 2 * inputs[0].size * math.prod(inputs[1].shape[1:])

@@ -94,7 +94,7 @@ class NativeExecutable(Executable):
             node = owner.get(id(call), last)
             assert node is not None
             places = [[self._place(v) for v in values] for values in (call.inputs, call.outputs)]
-            constant = self.program.phase is Phase.TEST and call.prepared and call.inputs[1].kind is Kind.PARAMETER
+            constant = self.program.phase is Phase.TEST and call.prepared and self._is_parameter(call.inputs[1])
             if constant:
                 assert call.prepared is not None
                 places[0] += [places[0][1]]
@@ -103,6 +103,10 @@ class NativeExecutable(Executable):
             if not self._executor.add(call.kernel, _element_bytes(call), list(call.ints), list(call.reals), *places):
                 raise MochaError(f"layer {node.layer!r}: the native library has no kernel {call.kernel!r}.")
             self.steps.append(Step(node, call.kernel))
+
+    def _is_parameter(self, value: Value) -> bool:
+        """Whether a value is a parameter, or one under another shape."""
+        return self._aliases.get(value, value).kind is Kind.PARAMETER
 
     def _pack_once(self, call: Call, prepared: Prepared, node: Node) -> Place:
         """Memory for the packed weights of a call, filled before the first run and after each training."""

@@ -4,5 +4,6 @@ from mocha.graph.passes.fusion import fuse_chains
 from mocha.graph.passes.layout import plan_layout
 from mocha.graph.passes.memory import MemoryPlan, plan_memory
 from mocha.graph.passes.prune import prune
+from mocha.graph.passes.widen import widen
 
-__all__ = ["MemoryPlan", "fuse_chains", "plan_layout", "plan_memory", "prune"]
+__all__ = ["MemoryPlan", "fuse_chains", "plan_layout", "plan_memory", "prune", "widen"]

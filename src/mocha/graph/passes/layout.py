@@ -12,7 +12,10 @@ from collections.abc import Collection, Sequence
 from mocha import ops
 from mocha.graph.graph import Kind, Layout, Node, Value
 
-_SPATIAL = (ops.Convolution, ops.LRN, ops.MaxPooling, ops.MeanPooling)
+_FILTERED = (ops.Convolution, ops.Deconvolution)
+"""Ops whose second input is a filter."""
+
+_SPATIAL = (*_FILTERED, ops.LRN, ops.MaxPooling, ops.MeanPooling)
 """Ops that want their blobs channels last. Filters and biases keep their own order."""
 
 _EITHER_WAY = (
@@ -95,14 +98,14 @@ def _wish(node: Node, layouts: dict[Value, Layout]) -> Layout:
 
 def _filters(node: Node) -> Collection[int]:
     """The inputs that are no blobs: filters keep the order that they are learned and saved in."""
-    return (1,) if isinstance(_op(node), ops.Convolution) else ()
+    return (1,) if isinstance(_op(node), _FILTERED) else ()
 
 
 def _blobs(node: Node) -> list[Value]:
     """The outputs that are blobs, and not the gradient of a filter."""
     if not isinstance(node.op, ops.Gradient):
         return list(node.outputs)
-    if isinstance(node.op.of, ops.Convolution):
+    if isinstance(node.op.of, _FILTERED):
         wanted = [i for i, want in enumerate(node.op.wanted) if want]
         return [out for out, i in zip(node.outputs, wanted, strict=True) if i == 0]
     return list(node.outputs)

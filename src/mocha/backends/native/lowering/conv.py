@@ -1,13 +1,16 @@
-"""Convolution as calls of kernels: by plain sums, by Winograd's products where these are fewer, or depthwise."""
+"""Convolution and its adjoint as calls of kernels: by plain sums, by Winograd's products, or depthwise.
+
+What is forward for the one is the gradient of the input for the other.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
 from mocha.backends.native.calls import Call, Layouts, Prepared
-from mocha.backends.native.lowering.fused import fused_product, wanted_gradients
-from mocha.graph import Node
-from mocha.ops import Convolution, Gradient, Op, Spec
+from mocha.backends.native.lowering.fused import NO_ACTIVATION, fused_product, wanted_gradients
+from mocha.graph import Node, Value
+from mocha.ops import Convolution, Deconvolution, Gradient, Op, Spec
 
 Geometry = tuple[int, ...]
 """N C H W K kh kw sh sw ph pw dh dw G Ho Wo."""
@@ -101,17 +104,60 @@ def convolution_back(op: Op, node: Node, layouts: Layouts) -> list[Call] | None:
         return None
     x, w, dy = node.inputs
     dx, dw = wanted_gradients(gradient, node)
-    plain = "depthwise" if _is_depthwise(geometry) else "conv"
-    tiled = plain == "conv" and _has_tiles(geometry, x.dtype)
     calls = []
     if dx is not None:
-        way = "winograd" if tiled and _fewer_products(_backward(geometry), geometry, _PACK) else plain
-        calls.append(Call(f"{way}_backward_data", (w, dy), (dx,), geometry))
+        calls.append(_data_call(geometry, w, dy, dx))
     if dw is not None:
-        way = "winograd" if tiled and _fewer_products(geometry, geometry, _PACK) else plain
-        calls.append(Call(f"{way}_backward_filter", (x, dy), (dw,), geometry))
+        calls.append(_filter_call(geometry, x, dy, dw))
     return calls
 
 
-FORWARD = {Convolution: convolution}
-BACKWARD = {Convolution: convolution_back}
+def _data_call(geometry: Geometry, w: Value, dy: Value, dx: Value) -> Call:
+    """The gradient of a convolution's input."""
+    way = _way(geometry, _backward(geometry), w.dtype)
+    return Call(f"{way}_backward_data", (w, dy), (dx,), geometry)
+
+
+def _filter_call(geometry: Geometry, x: Value, dy: Value, dw: Value) -> Call:
+    """The gradient of a convolution's filter."""
+    return Call(f"{_way(geometry, geometry, x.dtype)}_backward_filter", (x, dy), (dw,), geometry)
+
+
+def _way(geometry: Geometry, of_pass: Geometry, dtype: np.dtype) -> str:
+    """Which kernels do a pass, given its sizes."""
+    if _is_depthwise(geometry):
+        return "depthwise"
+    tiled = _has_tiles(geometry, dtype) and _fewer_products(of_pass, geometry, _PACK)
+    return "winograd" if tiled else "conv"
+
+
+def deconvolution(op: Op, node: Node, layouts: Layouts) -> list[Call] | None:
+    """The gradient of the adjoint's input."""
+    assert isinstance(op, Deconvolution)
+    (x, w), (y,) = node.inputs, node.outputs
+    geometry = _geometry(op.adjoint, y.spec, w.spec, x.spec)
+    return None if geometry is None else [_data_call(geometry, w, x, y)]
+
+
+def deconvolution_back(op: Op, node: Node, layouts: Layouts) -> list[Call] | None:
+    """The adjoint itself for the input, and its filter's gradient."""
+    gradient = node.op
+    assert isinstance(op, Deconvolution)
+    assert isinstance(gradient, Gradient)
+    geometry = _geometry(op.adjoint, gradient.outputs[0], gradient.inputs[1], gradient.inputs[0])
+    if geometry is None:
+        return None
+    x, w, dy = node.inputs
+    dx, dw = wanted_gradients(gradient, node)
+    calls = []
+    if dx is not None:
+        kind, parameter = NO_ACTIVATION
+        ints = (*geometry, 0, kind, 0)  # no bias, filters not packed
+        calls.append(Call(f"{_way(geometry, geometry, w.dtype)}_forward", (dy, w), (dx,), ints, (parameter,)))
+    if dw is not None:
+        calls.append(_filter_call(geometry, dy, x, dw))
+    return calls
+
+
+FORWARD = {Convolution: convolution, Deconvolution: deconvolution}
+BACKWARD = {Convolution: convolution_back, Deconvolution: deconvolution_back}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mocha.graph import Node, Value
 from mocha.ops import AddBias, Chain, Gradient, LeakyReLU, Op, ReLU
 
-_NO_ACTIVATION = (0, 0.0)
+NO_ACTIVATION = (0, 0.0)
 
 
 def _activation(op: Op) -> tuple[int, float] | None:
@@ -20,11 +20,11 @@ def _activation(op: Op) -> tuple[int, float] | None:
 def fused_product(op: Op) -> tuple[Op, bool, tuple[int, float]] | None:
     """The product, whether a bias follows, and the activation; None for a chain that the kernels do not fuse."""
     if not isinstance(op, Chain):
-        return op, False, _NO_ACTIVATION
+        return op, False, NO_ACTIVATION
     product, *rest = op.steps
     has_bias = bool(rest) and isinstance(rest[0], AddBias) and rest[0].axis == 1
     rest = rest[1:] if has_bias else rest
-    activation = _activation(rest[0]) if rest else _NO_ACTIVATION
+    activation = _activation(rest[0]) if rest else NO_ACTIVATION
     if len(rest) > 1 or activation is None:
         return None
     return product, has_bias, activation
