@@ -47,11 +47,12 @@ from mocha.ops.shape import Concat, Fill, Identity, Reorder, Reshape, Slice, Sto
 from mocha.ops.softmax import Softmax
 from mocha.ops.standardize import L2Normalize, Standardize
 from mocha.ops.transport import GroundMetric, WassersteinLoss
+from mocha.ops.unfold import Unfold
 from mocha.ops.update import ClipByNorm, GlobalNorm, L1Decay, L2Decay, L2NormConstraint, NesterovStep, SgdStep
 
 __all__ = [
     "Array", "Op", "Shape", "Spec", "Chain", "Gradient",
-    "Convolution", "Deconvolution", "MaxPooling", "MeanPooling", "InnerProduct", "TransposedInnerProduct",
+    "Convolution", "Deconvolution", "Unfold", "MaxPooling", "MeanPooling", "InnerProduct", "TransposedInnerProduct",
     "Abs", "Add", "AddBias", "Divide", "Exp", "LeakyReLU", "Log", "Multiply", "Power", "ReLU", "Scale", "Sigmoid",
     "Subtract", "Sum", "Tanh",
     "Clip", "ELU", "Maximum", "PReLU", "Softplus", "Swish", "Threshold",

@@ -31,6 +31,9 @@ class Convolution(Sliding):
         groups: number of independent groups of channels; divides C and K.
     """
 
+    stride: Shape = (1, 1)
+    pad: Shape = (0, 0)
+    dilation: Shape = (1, 1)
     groups: int = 1
 
     def infer(self, x: Spec, w: Spec) -> Spec:
@@ -105,6 +108,9 @@ class Deconvolution(Sliding):
         groups: number of independent groups of channels; divides C and K.
     """
 
+    stride: Shape = (1, 1)
+    pad: Shape = (0, 0)
+    dilation: Shape = (1, 1)
     groups: int = 1
 
     @property

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import math
 from typing import Any
@@ -14,7 +13,6 @@ from mocha.errors import ShapeError
 from mocha.ops.base import Array, Op, Shape, Spec, check_float, check_ranks
 
 
-@dataclasses.dataclass(frozen=True)
 class Sliding(Op):
     """What has windows: of x (N, C, *size) at the places (*out).
 
@@ -22,15 +20,15 @@ class Sliding(Op):
 
     Borders: `pad` zeros on both sides of each axis. Positions that a stride leaves over at the end are not visited.
 
-    Args:
+    Attributes:
         stride: step of the window, one number an axis, >= 1.
         pad: zeros at each border, one number an axis, >= 0.
         dilation: distance of neighbouring taps, one number an axis, >= 1.
     """
 
-    stride: Shape = (1, 1)
-    pad: Shape = (0, 0)
-    dilation: Shape = (1, 1)
+    stride: Shape
+    pad: Shape
+    dilation: Shape
 
     def __post_init__(self) -> None:
         check_ranks(self, self.stride, self.pad, self.dilation)

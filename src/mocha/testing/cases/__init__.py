@@ -29,13 +29,14 @@ from mocha.testing.cases import (
     softmax,
     standardize,
     transport,
+    unfold,
     update,
 )
 
 FAMILIES: dict[str, list[Case]] = {
     family.__name__.rpartition(".")[2]: family.CASES
     for family in (
-        conv, pool, norm, batch_norm, dense, pointwise, reduce, softmax, loss, pair_loss, transport, shape,
+        conv, unfold, pool, norm, batch_norm, dense, pointwise, reduce, softmax, loss, pair_loss, transport, shape,
         pool_along, random, crop, index,
         activation, maximum,
         arrange,
