@@ -1,84 +1,12 @@
 // Pooling of images that lie channels last, (N, H, W, C), in vectors along the channels.
 //
-// ints = {n, h, w, channels, out h, out w, kernel h, kernel w, stride h, stride w, pad h, pad w, bytes of a winner}
-#include "mocha/lanes.h"
-#include "mocha/parallel.h"
+// ints as in mocha/windows.h
+#include "mocha/windows.h"
 
 namespace mocha::MOCHA_ISA {
 namespace {
 
-constexpr int64_t worth = 8192;  // taps worth a thread
-
-struct Axis {
-    int64_t size, out, kernel, stride, pad;
-
-    MOCHA_INLINE int64_t start(int64_t o) const { return o * stride - pad; }
-    // The taps [first, last) of window o that lie in the image.
-    MOCHA_INLINE int64_t first(int64_t o) const { return most(-start(o), 0); }
-    MOCHA_INLINE int64_t last(int64_t o) const { return least(kernel, size - start(o)); }
-    // The windows [low, high) that hold cell i.
-    MOCHA_INLINE int64_t low(int64_t i) const {
-        const int64_t beyond = i + pad - kernel;  // the last start that does not reach the cell
-        return beyond < 0 ? 0 : beyond / stride + 1;
-    }
-    MOCHA_INLINE int64_t high(int64_t i) const { return least(out, (i + pad) / stride + 1); }
-    // Whether some cell lies in no window, given that no cell lies in two.
-    MOCHA_INLINE bool gaps() const { return kernel < stride || start(out - 1) + kernel < size; }
-    // Cells of window o that lie in the image or its padding, which is what a mean is divided by.
-    MOCHA_INLINE int64_t cells(int64_t o) const { return least(start(o) + kernel, size + pad) - start(o); }
-};
-
-struct Geometry {
-    int64_t n, channels;
-    Axis y, x;
-
-    MOCHA_INLINE explicit Geometry(const int64_t* i)
-        : n(i[0]), channels(i[3]), y{i[1], i[4], i[6], i[8], i[10]}, x{i[2], i[5], i[7], i[9], i[11]} {}
-};
-
-// Winners beside a vector of T: bytes, or int32 for kernels of many taps.
-template <class T, class Some>
-MOCHA_INLINE IntVec<T> load_winners(const uint8_t* p, Some some) {
-    return load_bytes<T>(p, some);
-}
-
-template <class T, class Some>
-MOCHA_INLINE IntVec<T> load_winners(const int32_t* p, Some some) {
-    IntVec<T> v{};
-    for (int64_t i = 0; i < some.n; ++i) v[i] = p[i];
-    return v;
-}
-
-template <class T, class Some>
-MOCHA_INLINE void store_winners(uint8_t* p, IntVec<T> v, Some some) {
-    store_bytes<T>(p, v, some);
-}
-
-template <class T, class Some>
-MOCHA_INLINE void store_winners(int32_t* p, IntVec<T> v, Some some) {
-    for (int64_t i = 0; i < some.n; ++i) p[i] = static_cast<int32_t>(v[i]);
-}
-
-// Calls body(c, stretch, fresh) for the channels in whole vectors. The last one overlaps the one before, and only the
-// lanes from `fresh` on are new. Fewer channels than a vector has lanes are a part of one.
-template <class T, class Body>
-MOCHA_INLINE void by_channels(int64_t channels, const Body& body) {
-    if (channels < lanes<T>) {
-        body(int64_t{0}, Part<T>{channels}, int64_t{0});
-        return;
-    }
-    for (int64_t c = 0; c < channels; c += lanes<T>) {
-        const int64_t at = least(c, channels - lanes<T>);
-        body(at, Whole<T>{}, c - at);
-    }
-}
-
-// A window at one place: its cells in the image, from `x` on, and the number of its first tap there.
-template <class T>
-struct Window {
-    const T* x;
-    int64_t rows, columns, row_step, column_step, tap, tap_row;
-};
+constexpr float empty_max = -3.40282346638528859812e38f;  // of a window without a cell
 
 // The maximum of a window and its tap, the first of equal ones; the last NaN beats all. ROWS and COLUMNS are the
 // extents if known here, else 0.
@@ -113,27 +41,6 @@ MOCHA_INLINE Vec<T> add_up(const Window<T>& window, int64_t c, Some some) {
     return total;
 }
 
-// Calls body(window, out row, out column, place in the result) for all windows of the rows [begin, end) of all images.
-template <class T, class Body>
-MOCHA_INLINE void by_windows(const Geometry& g, const T* x, int64_t begin, int64_t end, const Body& body) {
-    const int64_t row_step = g.x.size * g.channels;
-    for (int64_t r = begin; r < end; ++r) {
-        const int64_t oy = r % g.y.out, y0 = g.y.first(oy), rows = g.y.last(oy) - y0;
-        const T* row = x + (r / g.y.out * g.y.size + g.y.start(oy) + y0) * row_step;
-        for (int64_t ox = 0; ox < g.x.out; ++ox) {
-            const int64_t x0 = g.x.first(ox), columns = g.x.last(ox) - x0;
-            const Window<T> window{row + (g.x.start(ox) + x0) * g.channels, rows, columns, row_step, g.channels,
-                                   y0 * g.x.kernel + x0, g.x.kernel};
-            body(window, oy, ox, (r * g.x.out + ox) * g.channels);
-        }
-    }
-}
-
-// Rows of windows that are worth a thread.
-MOCHA_INLINE int64_t forward_grain(const Geometry& g) {
-    return ceil_div(worth, most(g.x.out * g.channels * g.y.kernel * g.x.kernel, 1));
-}
-
 template <class T, class W, int ROWS, int COLUMNS>
 MOCHA_INLINE void store_max(const Window<T>& window, int64_t channels, T* y, W* winners) {
     by_channels<T>(channels, [&](int64_t c, auto some, int64_t) {
@@ -161,7 +68,7 @@ MOCHA_INLINE void max_forward(const Step& step) {
                 store_max<T, W, 0, 0>(window, g.channels, y + at, winners + at);
             } else {
                 for (int64_t c = 0; c < g.channels; ++c) {
-                    y[at + c] = T(0);
+                    y[at + c] = static_cast<T>(empty_max);
                     winners[at + c] = static_cast<W>(window.tap);
                 }
             }
@@ -333,6 +240,38 @@ const char* max_pool_backward(const Step& step) {
     return nullptr;
 }
 
+template <class T, class W>
+MOCHA_INLINE void find_places(const Step& step) {
+    const Geometry g(step.ints);
+    const int64_t grain = ceil_div(worth, most(g.x.out * g.channels, 1));
+    parallel_ranges(step.threads, g.n * g.y.out, grain, [&](int, int64_t begin, int64_t end) {
+        const W* winners = input<W>(step, 0);
+        T* y = output<T>(step, 0);
+        for (int64_t r = begin; r < end; ++r) {
+            const int64_t top = g.y.start(r % g.y.out);
+            for (int64_t ox = 0; ox < g.x.out; ++ox) {
+                const int64_t left = g.x.start(ox), at = (r * g.x.out + ox) * g.channels;
+                const bool empty = top >= g.y.size || left >= g.x.size;
+                for (int64_t c = at; c < at + g.channels; ++c) {
+                    const int64_t tap = winners[c];
+                    const int64_t place = (top + tap / g.x.kernel) * g.x.size + left + tap % g.x.kernel;
+                    y[c] = static_cast<T>(empty ? -1 : place);
+                }
+            }
+        }
+    });
+}
+
+// in = {winners}, out = {for each the number of its cell in the image, row-major, or -1 for a window without a cell}
+template <class T>
+const char* winner_places(const Step& step) {
+    if (step.ints[12] == 1)
+        find_places<T, uint8_t>(step);
+    else
+        find_places<T, int32_t>(step);
+    return nullptr;
+}
+
 // in = {dy}, out = {dx}
 template <class T>
 const char* mean_pool_backward(const Step& step) {
@@ -352,6 +291,7 @@ extern const Kernel pool_kernels[];
 const Kernel pool_kernels[] = {
     MOCHA_BOTH(max_pool_forward),
     MOCHA_BOTH(max_pool_backward),
+    MOCHA_BOTH(winner_places),
     MOCHA_BOTH(mean_pool_forward),
     MOCHA_BOTH(mean_pool_backward),
     {nullptr, 0, nullptr, nullptr},

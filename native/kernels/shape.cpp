@@ -109,6 +109,12 @@ MOCHA_INLINE void turn_flat(const T* x, int64_t columns, int64_t begin, int64_t 
         for (int r = 0; r < Rows; ++r) y[c * Rows + r] = x[r * columns + c];
 }
 
+// The same of bytes, which are few: masks and winners.
+MOCHA_INLINE void turn_columns(const uint8_t* x, int64_t rows, int64_t columns, int64_t begin, int64_t end, uint8_t* y) {
+    for (int64_t r = 0; r < rows; ++r)
+        for (int64_t c = begin; c < end; ++c) y[c * rows + r] = x[r * columns + c];
+}
+
 // Columns [begin, end) of x (rows, columns) become rows of y (columns, rows). Strips of a cache line of columns, so
 // that the lines read are used up while the lines written fill.
 template <class T>
@@ -141,7 +147,7 @@ const char* turn(const Step& step) {
         for (int64_t at = begin; at < end;) {
             const int64_t n = at / strips, first = at % strips, some = least(strips - first, end - at);
             const int64_t offset = n * rows * columns;
-            turn_columns<T>(input<T>(step, 0) + offset, rows, columns, first * strip,
+            turn_columns(input<T>(step, 0) + offset, rows, columns, first * strip,
                             least((first + some) * strip, columns), output<T>(step, 0) + offset);
             at += some;
         }
@@ -156,6 +162,7 @@ const char* turn(const Step& step) {
 extern const Kernel shape_kernels[];
 const Kernel shape_kernels[] = {
     MOCHA_BOTH(copy), MOCHA_BOTH(fill), MOCHA_BOTH(concat), MOCHA_BOTH(slice), MOCHA_BOTH(turn),
+    {"turn", 1, turn<uint8_t>, nullptr},
     {nullptr, 0, nullptr, nullptr},
 };
 

@@ -46,6 +46,8 @@ from mocha.ops import (
     Spec,
     SquareLoss,
     Standardize,
+    StochasticPooling,
+    StochasticPoolingMean,
     Swish,
     TakeRows,
     Tanh,
@@ -225,6 +227,9 @@ def poolings():
             shape = (2, channels, 5, 6)
             yield Case(f"{channels} channels, {window}", MaxPooling(*window), (apart(*shape),))
             yield Case(f"{channels} channels, {window}", MeanPooling(*window), (shape,))
+            drawn = StochasticPooling(*window[:2], stream=3), between(0.1, 1, *shape), number(3), number(9)
+            yield Case(f"{channels} channels, {window[:2]}", drawn[0], drawn[1:], checked=())
+            yield Case(f"{channels} channels, {window[:2]}", StochasticPoolingMean(*window[:2]), drawn[1:2])
 
 
 _CLASSES = ClassWeights.of([0.5, 1.0, 3.0])

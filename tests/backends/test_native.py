@@ -82,6 +82,11 @@ WITHOUT_KERNEL = {
     *(f"{op}: {about}" for op in ("Convolution", "Deconvolution") for about in ("3-D", "3-D, all at once")),
     "Unfold: 3-D",
     *(f"{pool}Pooling: {about}" for pool in ("Max", "Mean") for about in ("no batch axis", "1-D", "3-D")),
+    *(
+        f"{op}: {axes}"
+        for op in ("StochasticPooling", "StochasticPoolingMean", "WinnerPlaces")
+        for axes in ("1-D", "3-D")
+    ),
     *(f"InnerProduct: axis {axis}" for axis in (2, -1)),
     *(f"WassersteinLoss: {about}" for about in ("square metric", "other bins in the label", "images", "empty bins")),
 }

@@ -28,7 +28,7 @@ using Scratch = int64_t (*)(const int64_t* ints, int threads);
 // An entry of a kernel file's table. The table ends with an entry without a name.
 struct Kernel {
     const char* name;  // as the Python side calls it: "conv_forward"
-    int bytes;         // 4 for float, 8 for double
+    int bytes;         // 4 for float, 8 for double, 1 for bytes, where they are moved
     Run run;
     Scratch scratch;   // null for none
 };

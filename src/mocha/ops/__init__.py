@@ -39,20 +39,22 @@ from mocha.ops.pointwise import (
     Sum,
     Tanh,
 )
-from mocha.ops.pool import MaxPooling, MeanPooling
+from mocha.ops.pool import MaxPooling, MeanPooling, WinnerPlaces
 from mocha.ops.pool_along import MaxPoolingAlong, MeanPoolingAlong
 from mocha.ops.random import Dropout
 from mocha.ops.reduce import ReduceMean, ReduceSum, ReduceSumOfSquares
 from mocha.ops.shape import Concat, Fill, Identity, Reorder, Reshape, Slice, StopGradient
 from mocha.ops.softmax import Softmax
 from mocha.ops.standardize import L2Normalize, Standardize
+from mocha.ops.stochastic_pool import StochasticPooling, StochasticPoolingMean
 from mocha.ops.transport import GroundMetric, WassersteinLoss
 from mocha.ops.unfold import Unfold
 from mocha.ops.update import ClipByNorm, GlobalNorm, L1Decay, L2Decay, L2NormConstraint, NesterovStep, SgdStep
 
 __all__ = [
     "Array", "Op", "Shape", "Spec", "Chain", "Gradient",
-    "Convolution", "Deconvolution", "Unfold", "MaxPooling", "MeanPooling", "InnerProduct", "TransposedInnerProduct",
+    "Convolution", "Deconvolution", "Unfold", "InnerProduct", "TransposedInnerProduct",
+    "MaxPooling", "MeanPooling", "WinnerPlaces", "StochasticPooling", "StochasticPoolingMean",
     "Abs", "Add", "AddBias", "Divide", "Exp", "LeakyReLU", "Log", "Multiply", "Power", "ReLU", "Scale", "Sigmoid",
     "Subtract", "Sum", "Tanh",
     "Clip", "ELU", "Maximum", "PReLU", "Softplus", "Swish", "Threshold",

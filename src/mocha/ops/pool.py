@@ -3,68 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import math
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
 from mocha.errors import ShapeError
 from mocha.ops.base import Array, Op, Shape, Spec, check_float, check_ranks
+from mocha.ops.windows import Windows
 
-Index = tuple[Any, ...]
-"""What an array is indexed with: an ellipsis and a slice an axis."""
-
-
-@dataclasses.dataclass(frozen=True)
-class _Windows:
-    """The geometry that both poolings share: sizes, borders and the walk over the taps of a window."""
-
-    size: Shape
-    kernel: Shape
-    stride: Shape
-    pad: Shape
-    out: Shape
-
-    @property
-    def extent(self) -> Shape:
-        """The padded size that the windows reach over: the leading padding, and as much as the last window needs."""
-        reach = ((o - 1) * s + k for o, s, k in zip(self.out, self.stride, self.kernel, strict=True))
-        return tuple(max(r, p + n) for r, p, n in zip(reach, self.pad, self.size, strict=True))
-
-    @property
-    def inner(self) -> Index:
-        """Where the image lies within the extent."""
-        return (..., *(slice(p, p + n) for p, n in zip(self.pad, self.size, strict=True)))
-
-    def padded(self, x: Array, value: float) -> Array:
-        """The image inside its extent, `value` around it."""
-        if self.extent == self.size:
-            return x
-        canvas: Array = np.full((*x.shape[: x.ndim - len(self.size)], *self.extent), value, x.dtype)
-        canvas[self.inner] = x
-        return canvas
-
-    def taps(self) -> Iterator[tuple[int, Index]]:
-        """Each tap of the window in row-major order: its number and the cells that it touches, one a window."""
-        for number, tap in enumerate(itertools.product(*map(range, self.kernel))):
-            ranges = zip(tap, self.out, self.stride, strict=True)
-            yield number, (..., *(slice(t, t + (o - 1) * s + 1, s) for t, o, s in ranges))
-
-    def starts(self, axis: int) -> Array:
-        """First row of each window along an axis, negative inside the leading padding."""
-        return np.arange(self.out[axis]) * self.stride[axis] - self.pad[axis]
-
-    def combined(self, per_axis: Sequence[Array]) -> list[Array]:
-        """One array an axis, shaped so that they broadcast over the windows."""
-        rank = len(self.out)
-        return [a.reshape([-1 if i == axis else 1 for i in range(rank)]) for axis, a in enumerate(per_axis)]
-
-    def empty(self) -> Array:
-        """The windows that hold no cell of the image (a stride larger than the kernel can make the last one such)."""
-        beyond = self.combined([self.starts(axis) >= n for axis, n in enumerate(self.size)])
-        return np.asarray(np.logical_or.reduce(np.broadcast_arrays(*beyond)))
+EMPTY_MAX = float(np.finfo(np.float32).min)
+"""The maximum of a window without a cell, in float64 too: -3.4028235e38."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,7 +24,8 @@ class _Pooling(Op):
     rounded up (`ceil`, Caffe's default) or down. If any pad is not 0, an axis on which the last window would start in
     the trailing padding, ``(out - 1) stride >= size + pad``, loses that window.
 
-    Borders: a window is clipped to the image. One that holds no cell at all gives 0 and passes no gradient.
+    Borders: a window is clipped to the image. One that holds no cell at all, as a stride larger than the kernel can
+    make the last one, passes no gradient.
 
     Args:
         kernel: extent of the window, one number an axis, >= 1.
@@ -92,25 +42,9 @@ class _Pooling(Op):
     def __post_init__(self) -> None:
         check_ranks(self, self.kernel, self.stride, self.pad)
 
-    def windows(self, shape: Shape) -> _Windows:
+    def windows(self, shape: Shape) -> Windows:
         """The geometry on an input of this shape."""
-        rank = len(self.kernel)
-        if len(shape) < rank + 1:
-            raise ShapeError(f"{self.name}: the input has {len(shape)} axes; expected at least {rank + 1}.")
-        size = shape[-rank:]
-        out = []
-        for n, k, s, p in zip(size, self.kernel, self.stride, self.pad, strict=True):
-            if p >= k or n + 2 * p < k:
-                raise ShapeError(
-                    f"{self.name}: a window of {k} with padding {p} on an axis of {n}; expected a padding smaller than "
-                    "the window, and a window that fits into the padded axis."
-                )
-            span = n + 2 * p - k
-            count = (-(-span // s) if self.ceil else span // s) + 1
-            if any(self.pad) and (count - 1) * s >= n + p:
-                count -= 1
-            out.append(count)
-        return _Windows(size, self.kernel, self.stride, self.pad, tuple(out))
+        return Windows.of(self.name, shape, self.kernel, self.stride, self.pad, self.ceil)
 
     def work(self, inputs: Sequence[Spec], outputs: Sequence[Spec]) -> int:
         """One operation a tap."""
@@ -122,7 +56,10 @@ class MaxPooling(_Pooling):
     """The maximum of each window, and as a second output the number of the tap that won (row-major in the window).
 
     Ties: the first maximum in row-major order wins, and the gradient goes to it alone; where windows overlap, a cell
-    sums what it gets. NaN: a window that holds a NaN gives NaN, and the last NaN of the window wins.
+    sums what it gets. NaN: a window that holds a NaN gives NaN, and the last NaN of the window wins. (In Caffe a NaN
+    never wins, and a window of nothing else gives -3.4028235e38, as does one of -infinity.)
+
+    A window without a cell gives `EMPTY_MAX`, as in Caffe.
     """
 
     n_aux = 1
@@ -130,47 +67,64 @@ class MaxPooling(_Pooling):
     def infer(self, x: Spec) -> tuple[Spec, Spec]:
         """(N, C, *size) -> (N, C, *out) twice: the maxima, and the winners as uint8, or int32 for a large kernel."""
         check_float(self, x)
-        shape = (*x.shape[: x.ndim - len(self.kernel)], *self.windows(x.shape).out)
-        return Spec(shape, x.dtype), Spec(shape, self._tap_type)
-
-    @property
-    def _tap_type(self) -> np.dtype[np.generic]:
-        return np.dtype(np.uint8 if math.prod(self.kernel) <= 256 else np.int32)
+        g = self.windows(x.shape)
+        shape = g.shaped(x.shape)
+        return Spec(shape, x.dtype), Spec(shape, g.tap_type)
 
     def forward(self, x: Array) -> tuple[Array, Array]:
         """Walk over the taps, keeping the best so far and its number."""
         g = self.windows(x.shape)
         canvas = g.padded(x, -np.inf)
         # the walk starts at the first tap inside the image, so that a window of -inf has a winner too
-        first = g.combined([np.maximum(-g.starts(axis), 0) for axis in range(len(g.out))])
-        start = np.zeros(g.out, dtype=np.int64)
-        for axis, tap in enumerate(first):
-            start += tap * math.prod(self.kernel[axis + 1 :])
-        y = np.full((*x.shape[: x.ndim - len(g.size)], *g.out), -np.inf, x.dtype)
-        winner = np.broadcast_to(start, y.shape).astype(self._tap_type)
+        y = np.full(g.shaped(x.shape), -np.inf, x.dtype)
+        winner = np.broadcast_to(g.end_taps(last=False), y.shape).astype(g.tap_type)
         for number, cells in g.taps():
             candidate = canvas[cells]
             better = (candidate > y) | np.isnan(candidate)
             np.copyto(y, candidate, where=better)
-            np.copyto(winner, self._tap_type.type(number), where=better)
-        np.copyto(y, 0, where=g.empty())
+            np.copyto(winner, g.tap_type.type(number), where=better)
+        np.copyto(y, EMPTY_MAX, where=g.empty())
         return y, winner
 
     def backward(
         self, grads: Sequence[Array], inputs: Sequence[Array], outputs: Sequence[Array], wanted: Sequence[bool]
     ) -> Array:
         """Each window's gradient goes to its winner."""
-        dy, winner = grads[0], outputs[1]
-        g = self.windows(inputs[0].shape)
-        dy = np.where(g.empty(), 0, dy)
-        dx = np.zeros((*dy.shape[: dy.ndim - len(g.size)], *g.extent), dy.dtype)
-        for number, cells in g.taps():
-            dx[cells] += np.where(winner == number, dy, 0)
-        return np.ascontiguousarray(dx[g.inner])
+        return self.windows(inputs[0].shape).at_winner(outputs[1], grads[0])
 
     def reads(self, n_inputs: int, n_outputs: int) -> tuple[Sequence[int], Sequence[int]]:
         """The winners alone."""
         return (), (1,)
+
+
+@dataclasses.dataclass(frozen=True)
+class WinnerPlaces(Op):
+    """Where the maxima of `MaxPooling` come from: the number of the winner's cell in its image, row-major. No gradient.
+
+    Shapes: x (N, C, *size), and the winners (N, C, *out) of its pooling -> (N, C, *out), of x's type. In an image of
+    two axes it is h W + w; a window without a cell has -1. This is the mask that Caffe's pooling has as a second top.
+
+    Args:
+        pooling: the pooling that gave the winners.
+    """
+
+    pooling: MaxPooling
+
+    def infer(self, x: Spec, winners: Spec) -> Spec:
+        """(N, C, *size), (N, C, *out) -> (N, C, *out)."""
+        y, expected = self.pooling.infer(x)
+        if winners != expected:
+            raise ShapeError(f"{self.name}: the winners are {winners}; expected {expected}, the pooling's own.")
+        return y
+
+    def forward(self, x: Array, winners: Array) -> Array:
+        """The tap on each axis, counted from where the window starts."""
+        g = self.pooling.windows(x.shape)
+        places = np.zeros(winners.shape, np.int64)
+        starts = g.combined([g.starts(axis) for axis in range(len(g.out))])
+        for taps, start, n in zip(np.unravel_index(winners, g.kernel), starts, g.size, strict=True):
+            places = places * n + start + taps
+        return np.where(g.empty(), -1, places).astype(x.dtype)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -179,15 +133,16 @@ class MeanPooling(_Pooling):
 
     The divisor is the number of cells of the window that lie in the image or its padding: per axis
     ``min(start + kernel, size + pad) - start`` with ``start = i stride - pad``. Padding counts as zeros; the part of a
-    window that hangs over the padded image does not count.
+    window that hangs over the padded image does not count. A window without a cell gives 0. (Caffe divides by a number
+    that is not positive there, and gives 0 or NaN.)
     """
 
     def infer(self, x: Spec) -> Spec:
         """(N, C, *size) -> (N, C, *out)."""
         check_float(self, x)
-        return Spec((*x.shape[: x.ndim - len(self.kernel)], *self.windows(x.shape).out), x.dtype)
+        return Spec(self.windows(x.shape).shaped(x.shape), x.dtype)
 
-    def _divisor(self, g: _Windows, dtype: np.dtype[np.generic]) -> Array:
+    def _divisor(self, g: Windows, dtype: np.dtype[np.generic]) -> Array:
         """Cells of each window, infinite for an empty one, so that a quotient by it is 0."""
         cells = []
         for axis, n in enumerate(g.size):
@@ -202,7 +157,7 @@ class MeanPooling(_Pooling):
         """The sum over the taps, divided."""
         g = self.windows(x.shape)
         canvas = g.padded(x, 0.0)
-        y = np.zeros((*x.shape[: x.ndim - len(g.size)], *g.out), x.dtype)
+        y = np.zeros(g.shaped(x.shape), x.dtype)
         for _, cells in g.taps():
             y += canvas[cells]
         return np.asarray(y / self._divisor(g, x.dtype))

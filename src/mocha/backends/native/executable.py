@@ -275,6 +275,7 @@ def _aliases(program: Program) -> dict[Value, Value]:
 
 
 def _element_bytes(call: Call) -> int:
-    """The size of the elements that the call computes with: those of its first floating-point array."""
-    arrays = [v for v in (*call.inputs, *call.outputs) if v.kind is not Kind.SCALAR and v.dtype.kind == "f"]
-    return arrays[0].dtype.itemsize if arrays else 4
+    """The size of the elements that the call computes with: those of its first floating-point array, if it has one."""
+    arrays = [v for v in (*call.inputs, *call.outputs) if v.kind is not Kind.SCALAR]
+    chosen = next((v for v in arrays if v.dtype.kind == "f"), arrays[0] if arrays else None)
+    return chosen.dtype.itemsize if chosen else 4

@@ -15,7 +15,10 @@ from mocha.graph.graph import Kind, Layout, Node, Value
 _FILTERED = (ops.Convolution, ops.Deconvolution)
 """Ops whose second input is a filter."""
 
-_SPATIAL = (*_FILTERED, ops.LRN, ops.MaxPooling, ops.MeanPooling)
+_SPATIAL = (
+    *_FILTERED, ops.LRN, ops.MaxPooling, ops.MeanPooling, ops.StochasticPooling, ops.StochasticPoolingMean,
+    ops.WinnerPlaces,
+)  # fmt: skip
 """Ops that want their blobs channels last. Filters and biases keep their own order."""
 
 _EITHER_WAY = (

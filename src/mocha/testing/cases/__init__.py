@@ -28,6 +28,7 @@ from mocha.testing.cases import (
     shape,
     softmax,
     standardize,
+    stochastic_pool,
     transport,
     unfold,
     update,
@@ -43,6 +44,7 @@ FAMILIES: dict[str, list[Case]] = {
         gather,
         standardize,
         update, compound,
+        stochastic_pool,
     )
 }  # fmt: skip
 """The cases by family."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 
-from mocha.ops import MaxPooling, MeanPooling, Shape
+import numpy as np
+
+from mocha.ops import Array, MaxPooling, MeanPooling, Shape, WinnerPlaces
 from mocha.testing.case import Case, Maker, apart, coarse, fixed, spoiled
 
 # (about, shape, kernel, stride, pad, ceil)
@@ -45,6 +47,15 @@ def _extreme(about: str, op: MaxPooling | MeanPooling, maker: Maker) -> Case:
     return Case(about, op, (maker,), checked=())
 
 
+def _places(about: str, pooling: MaxPooling, *shape: int) -> Case:
+    """The winners of other numbers than the image's, which do not matter."""
+
+    def winners(rng: np.random.Generator) -> Array:
+        return pooling.forward(rng.standard_normal(shape))[1]
+
+    return Case(about, WinnerPlaces(pooling), (shape, winners))
+
+
 CASES: list[Case] = [
     *(Case(about, MaxPooling(k, s, p, c), (apart(*shape),)) for about, shape, k, s, p, c in _WINDOWS),
     *(Case(about, MeanPooling(k, s, p, c), (shape,)) for about, shape, k, s, p, c in _WINDOWS),
@@ -59,5 +70,14 @@ CASES: list[Case] = [
     _extreme("windows of -infinity, padded", _THREES, fixed([[[[_LOW] * 5] * 5]])),
     _extreme("infinity", _THREES, spoiled(apart(*_IMAGE), math.inf, 3, 4, 31)),
     _extreme("NaN and infinity", MeanPooling((2, 2), (1, 1)), spoiled(spoiled(_IMAGE, math.nan, 7), math.inf, 40)),
+    _places("overlapping", MaxPooling((2, 2)), 2, 3, 4, 5),
+    _places("padded", _THREES, 2, 17, 5, 6),
+    _places("rectangles", MaxPooling((3, 2), (2, 3), (1, 0)), 2, 2, 7, 6),
+    _places("empty last windows", MaxPooling((1, 2), (3, 5)), 1, 2, 5, 6),
+    _places("more than 256 taps", MaxPooling((17, 16), (2, 2), (8, 8)), 1, 2, 17, 16),
+    _places("no images", MaxPooling((2, 2)), 0, 2, 3, 3),
+    _places("one channel", MaxPooling((2, 2)), 2, 1, 3, 3),
+    _places("1-D", MaxPooling((3,), (2,), (1,)), 2, 3, 9),
+    _places("3-D", MaxPooling((2, 3, 2), (2, 2, 1), (0, 1, 0)), 1, 2, 4, 5, 3),
 ]
 """The cases."""
