@@ -43,6 +43,7 @@ from mocha.ops.pool import MaxPooling, MeanPooling, WinnerPlaces
 from mocha.ops.pool_along import MaxPoolingAlong, MeanPoolingAlong
 from mocha.ops.random import Dropout
 from mocha.ops.reduce import ReduceMean, ReduceSum, ReduceSumOfSquares
+from mocha.ops.resize import ResizeBilinear, UpsampleNearest
 from mocha.ops.shape import Concat, Fill, Identity, Reorder, Reshape, Slice, StopGradient
 from mocha.ops.softmax import Softmax
 from mocha.ops.standardize import L2Normalize, Standardize
@@ -68,6 +69,7 @@ __all__ = [
     "MaxPoolingAlong", "MeanPoolingAlong",
     "Crop",
     "Argmax", "OneHot", "SelectRows", "TakeRows", "TopK",
+    "ResizeBilinear", "UpsampleNearest",
     "ClipByNorm", "GlobalNorm", "L1Decay", "L2Decay", "L2NormConstraint", "NesterovStep", "SgdStep",
     "AdadeltaStep", "AdagradStep", "AdamStep", "RmsPropStep",
 ]  # fmt: skip

@@ -21,6 +21,7 @@ from mocha.backends.native.lowering import (
     pool_along,
     random,
     reduce,
+    resize,
     shape,
     softmax,
     standardize,
@@ -33,7 +34,7 @@ from mocha.ops import Chain, Gradient, Op
 
 _FAMILIES = (
     activation, arrange, batch_norm, conv, crop, dense, gather, index, loss, maximum, norm, pair_loss, pointwise,
-    pool, pool_along, random, reduce, shape, softmax, standardize, stochastic_pool, unfold, update,
+    pool, pool_along, random, reduce, resize, shape, softmax, standardize, stochastic_pool, unfold, update,
 )  # fmt: skip
 _FORWARD: dict[type[Op], Lowering] = {op: lower for family in _FAMILIES for op, lower in family.FORWARD.items()}
 _BACKWARD: dict[type[Op], Lowering] = {op: lower for family in _FAMILIES for op, lower in family.BACKWARD.items()}

@@ -17,7 +17,7 @@ _FILTERED = (ops.Convolution, ops.Deconvolution)
 
 _SPATIAL = (
     *_FILTERED, ops.LRN, ops.MaxPooling, ops.MeanPooling, ops.StochasticPooling, ops.StochasticPoolingMean,
-    ops.WinnerPlaces,
+    ops.WinnerPlaces, ops.ResizeBilinear, ops.UpsampleNearest,
 )  # fmt: skip
 """Ops that want their blobs channels last. Filters and biases keep their own order."""
 

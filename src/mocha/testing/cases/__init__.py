@@ -25,6 +25,7 @@ from mocha.testing.cases import (
     pool_along,
     random,
     reduce,
+    resize,
     shape,
     softmax,
     standardize,
@@ -45,6 +46,7 @@ FAMILIES: dict[str, list[Case]] = {
         standardize,
         update, compound,
         stochastic_pool,
+        resize,
     )
 }  # fmt: skip
 """The cases by family."""
