@@ -44,6 +44,7 @@ from mocha.ops.pool_along import MaxPoolingAlong, MeanPoolingAlong
 from mocha.ops.random import Dropout
 from mocha.ops.reduce import ReduceMean, ReduceSum, ReduceSumOfSquares
 from mocha.ops.resize import ResizeBilinear, UpsampleNearest
+from mocha.ops.roi_pool import RoiPooling
 from mocha.ops.shape import Concat, Fill, Identity, Reorder, Reshape, Slice, StopGradient
 from mocha.ops.softmax import Softmax
 from mocha.ops.standardize import L2Normalize, Standardize
@@ -70,6 +71,7 @@ __all__ = [
     "Crop",
     "Argmax", "OneHot", "SelectRows", "TakeRows", "TopK",
     "ResizeBilinear", "UpsampleNearest",
+    "RoiPooling",
     "ClipByNorm", "GlobalNorm", "L1Decay", "L2Decay", "L2NormConstraint", "NesterovStep", "SgdStep",
     "AdadeltaStep", "AdagradStep", "AdamStep", "RmsPropStep",
 ]  # fmt: skip

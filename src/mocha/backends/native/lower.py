@@ -22,6 +22,7 @@ from mocha.backends.native.lowering import (
     random,
     reduce,
     resize,
+    roi_pool,
     shape,
     softmax,
     standardize,
@@ -34,7 +35,8 @@ from mocha.ops import Chain, Gradient, Op
 
 _FAMILIES = (
     activation, arrange, batch_norm, conv, crop, dense, gather, index, loss, maximum, norm, pair_loss, pointwise,
-    pool, pool_along, random, reduce, resize, shape, softmax, standardize, stochastic_pool, unfold, update,
+    pool, pool_along, random, reduce, resize, roi_pool, shape, softmax, standardize, stochastic_pool, unfold,
+    update,
 )  # fmt: skip
 _FORWARD: dict[type[Op], Lowering] = {op: lower for family in _FAMILIES for op, lower in family.FORWARD.items()}
 _BACKWARD: dict[type[Op], Lowering] = {op: lower for family in _FAMILIES for op, lower in family.BACKWARD.items()}

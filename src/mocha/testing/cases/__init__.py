@@ -26,6 +26,7 @@ from mocha.testing.cases import (
     random,
     reduce,
     resize,
+    roi_pool,
     shape,
     softmax,
     standardize,
@@ -47,6 +48,7 @@ FAMILIES: dict[str, list[Case]] = {
         update, compound,
         stochastic_pool,
         resize,
+        roi_pool,
     )
 }  # fmt: skip
 """The cases by family."""
