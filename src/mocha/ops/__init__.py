@@ -10,6 +10,7 @@ from mocha.ops.compound import Chain, Gradient
 from mocha.ops.conv import Convolution, Deconvolution
 from mocha.ops.crop import Crop
 from mocha.ops.dense import InnerProduct, TransposedInnerProduct
+from mocha.ops.detection import DetectionOutput
 from mocha.ops.gather import SelectRows, TakeRows
 from mocha.ops.index import Argmax, OneHot, TopK
 from mocha.ops.loss import Accuracy, MultinomialLogisticLoss, SoftmaxLoss, SquareLoss
@@ -41,6 +42,7 @@ from mocha.ops.pointwise import (
 )
 from mocha.ops.pool import MaxPooling, MeanPooling, WinnerPlaces
 from mocha.ops.pool_along import MaxPoolingAlong, MeanPoolingAlong
+from mocha.ops.prior_box import PriorBox
 from mocha.ops.random import Dropout
 from mocha.ops.reduce import ReduceMean, ReduceSum, ReduceSumOfSquares
 from mocha.ops.resize import ResizeBilinear, UpsampleNearest
@@ -72,6 +74,7 @@ __all__ = [
     "Argmax", "OneHot", "SelectRows", "TakeRows", "TopK",
     "ResizeBilinear", "UpsampleNearest",
     "RoiPooling",
+    "PriorBox", "DetectionOutput",
     "ClipByNorm", "GlobalNorm", "L1Decay", "L2Decay", "L2NormConstraint", "NesterovStep", "SgdStep",
     "AdadeltaStep", "AdagradStep", "AdamStep", "RmsPropStep",
 ]  # fmt: skip

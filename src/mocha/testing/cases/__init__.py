@@ -14,6 +14,7 @@ from mocha.testing.cases import (
     conv,
     crop,
     dense,
+    detection,
     gather,
     index,
     loss,
@@ -49,6 +50,7 @@ FAMILIES: dict[str, list[Case]] = {
         stochastic_pool,
         resize,
         roi_pool,
+        detection,
     )
 }  # fmt: skip
 """The cases by family."""
