@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from mocha.errors import ConfigError, ShapeError
-from mocha.ops import DetectionOutput, PriorBox, Spec
-from mocha.ops.detection import BoxCode, best_boxes, decode_boxes, overlaps
+from mocha.ops import BoxCode, DetectionOutput, PriorBox, Spec
+from mocha.ops.detection import best_boxes, decode_boxes, overlaps
 from mocha.testing.cases.detection import CASES
 
 F32 = np.dtype(np.float32)

@@ -10,7 +10,7 @@ from mocha.ops.compound import Chain, Gradient
 from mocha.ops.conv import Convolution, Deconvolution
 from mocha.ops.crop import Crop
 from mocha.ops.dense import InnerProduct, TransposedInnerProduct
-from mocha.ops.detection import DetectionOutput
+from mocha.ops.detection import BoxCode, DetectionOutput
 from mocha.ops.gather import SelectRows, TakeRows
 from mocha.ops.index import Argmax, OneHot, TopK
 from mocha.ops.loss import Accuracy, MultinomialLogisticLoss, SoftmaxLoss, SquareLoss
@@ -74,7 +74,7 @@ __all__ = [
     "Argmax", "OneHot", "SelectRows", "TakeRows", "TopK",
     "ResizeBilinear", "UpsampleNearest",
     "RoiPooling",
-    "PriorBox", "DetectionOutput",
+    "PriorBox", "BoxCode", "DetectionOutput",
     "ClipByNorm", "GlobalNorm", "L1Decay", "L2Decay", "L2NormConstraint", "NesterovStep", "SgdStep",
     "AdadeltaStep", "AdagradStep", "AdamStep", "RmsPropStep",
 ]  # fmt: skip

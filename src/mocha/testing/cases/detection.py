@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mocha.ops import Array, DetectionOutput, PriorBox, Shape
-from mocha.ops.detection import BoxCode
+from mocha.ops import Array, BoxCode, DetectionOutput, PriorBox, Shape
 from mocha.testing.case import Case, Maker, between, fixed
 
 _VARIANCES = (0.1, 0.1, 0.2, 0.2)
