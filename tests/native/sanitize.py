@@ -112,14 +112,16 @@ def scattered_backend(phase, zeros):
 
 def cases():
     """The catalogue, and the shapes that straddle blocking sizes, with whether tiles are taken wherever they can be."""
-    from tests.backends.native_shapes import BY_TILES, CONVOLUTIONS, DENSE, SPOILED, lengths, poolings
+    from tests.backends.native_shapes import BY_TILES, CONVOLUTIONS, DENSE, SPOILED, adjoints, lengths, poolings
 
     from mocha.testing import CASES
 
     swept = [case for table in (CONVOLUTIONS, DENSE) for group in table.values() for case in group]
-    for case in (*CASES, *SPOILED, *swept, *poolings(), *lengths()):
+    turned = [case for group in CONVOLUTIONS.values() for case in adjoints(group)]
+    for case in (*CASES, *SPOILED, *swept, *turned, *poolings(), *lengths()):
         yield case, False
-    for case in (*SPOILED, *(case for group in BY_TILES.values() for case in group)):
+    tiled = [case for group in BY_TILES.values() for case in (*group, *adjoints(group))]
+    for case in (*SPOILED, *tiled):
         yield case, True
 
 
