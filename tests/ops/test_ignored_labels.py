@@ -84,7 +84,9 @@ def test_an_ignored_position_may_hold_anything():
 
 
 def test_labels_that_are_neither_classes_nor_ignored():
-    with pytest.raises(FormatError, match="label 1 of the batch is 7.0; expected .* 0 to 2, .* or 9, which is ignored"):
+    with pytest.raises(
+        FormatError, match=r"label 1 of the batch is 7\.0; expected .* 0 to 2, .* or 9, which is ignored"
+    ):
         class_numbers(np.array([9.0, 7.0]), 3, 9)
     with pytest.raises(FormatError, match=r"label 0 of the batch is 0\.5"):
         class_numbers(np.array([0.5]), 3, 0)

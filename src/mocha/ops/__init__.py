@@ -7,11 +7,13 @@ from mocha.ops.base import Array, Op, Shape, Spec
 from mocha.ops.batch_norm import BatchNormTest, BatchNormTrain, MovingAverage, ScaleChannels
 from mocha.ops.class_weights import ClassWeights
 from mocha.ops.compound import Chain, Gradient
+from mocha.ops.contrastive import ContrastiveLoss
 from mocha.ops.conv import Convolution
 from mocha.ops.crop import Crop
 from mocha.ops.dense import InnerProduct, TransposedInnerProduct
 from mocha.ops.gather import SelectRows, TakeRows
 from mocha.ops.index import Argmax, OneHot, TopK
+from mocha.ops.label_loss import InfogainLoss, MulticlassHingeLoss, RankAccuracy
 from mocha.ops.loss import Accuracy, MultinomialLogisticLoss, SoftmaxLoss, SquareLoss
 from mocha.ops.maximum import Maximum
 from mocha.ops.norm import LRN
@@ -44,6 +46,7 @@ from mocha.ops.pool_along import MaxPoolingAlong, MeanPoolingAlong
 from mocha.ops.random import Dropout
 from mocha.ops.reduce import ReduceMean, ReduceSum, ReduceSumOfSquares
 from mocha.ops.shape import Concat, Fill, Identity, Reorder, Reshape, Slice, StopGradient
+from mocha.ops.sigmoid_loss import SigmoidCrossEntropyLoss
 from mocha.ops.softmax import Softmax
 from mocha.ops.standardize import L2Normalize, Standardize
 from mocha.ops.transport import GroundMetric, WassersteinLoss
@@ -59,6 +62,7 @@ __all__ = [
     "LRN", "BatchNormTest", "BatchNormTrain", "MovingAverage", "ScaleChannels", "L2Normalize", "Standardize",
     "Accuracy", "ClassWeights", "MultinomialLogisticLoss", "SoftmaxLoss", "SquareLoss",
     "BinaryAccuracy", "BinaryCrossEntropyLoss", "GaussianKLLoss", "HingeLoss", "SoftlabelSoftmaxLoss",
+    "ContrastiveLoss", "InfogainLoss", "MulticlassHingeLoss", "RankAccuracy", "SigmoidCrossEntropyLoss",
     "GroundMetric", "WassersteinLoss",
     "Concat", "Fill", "Identity", "Reorder", "Reshape", "Slice", "StopGradient", "Dropout",
     "Tile", "Transpose", "Window",

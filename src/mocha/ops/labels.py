@@ -14,8 +14,8 @@ from mocha.errors import ConfigError, FormatError, ShapeError
 from mocha.ops.base import Array, Op, Spec
 
 DIVISORS = ("positions", "counted", "examples", "one")
-"""What a sum over the positions of a batch is divided by: the number of all positions; of those that are not ignored; of
-the examples, which is the product of the axes before the classes'; or 1, and so nothing. All of them are 1 at least."""
+"""What a sum over the positions of a batch is divided by: the number of all positions; of those that are not ignored;
+of the examples, which is the product of the axes before the classes'; or 1, and so nothing. It is 1 at least."""
 
 
 def check_labels(op: Op, x: Spec, label: Spec, axis: int) -> None:

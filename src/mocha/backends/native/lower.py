@@ -7,11 +7,13 @@ from mocha.backends.native.lowering import (
     activation,
     arrange,
     batch_norm,
+    contrastive,
     conv,
     crop,
     dense,
     gather,
     index,
+    label_loss,
     loss,
     maximum,
     norm,
@@ -22,6 +24,7 @@ from mocha.backends.native.lowering import (
     random,
     reduce,
     shape,
+    sigmoid_loss,
     softmax,
     standardize,
     update,
@@ -30,8 +33,8 @@ from mocha.graph import Node
 from mocha.ops import Chain, Gradient, Op
 
 _FAMILIES = (
-    activation, arrange, batch_norm, conv, crop, dense, gather, index, loss, maximum, norm, pair_loss, pointwise,
-    pool, pool_along, random, reduce, shape, softmax, standardize, update,
+    activation, arrange, batch_norm, contrastive, conv, crop, dense, gather, index, label_loss, loss, maximum, norm,
+    pair_loss, pointwise, pool, pool_along, random, reduce, shape, sigmoid_loss, softmax, standardize, update,
 )  # fmt: skip
 _FORWARD: dict[type[Op], Lowering] = {op: lower for family in _FAMILIES for op, lower in family.FORWARD.items()}
 _BACKWARD: dict[type[Op], Lowering] = {op: lower for family in _FAMILIES for op, lower in family.BACKWARD.items()}

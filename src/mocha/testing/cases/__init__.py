@@ -11,11 +11,13 @@ from mocha.testing.cases import (
     arrange,
     batch_norm,
     compound,
+    contrastive,
     conv,
     crop,
     dense,
     gather,
     index,
+    label_loss,
     loss,
     maximum,
     norm,
@@ -26,6 +28,7 @@ from mocha.testing.cases import (
     random,
     reduce,
     shape,
+    sigmoid_loss,
     softmax,
     standardize,
     transport,
@@ -35,7 +38,8 @@ from mocha.testing.cases import (
 FAMILIES: dict[str, list[Case]] = {
     family.__name__.rpartition(".")[2]: family.CASES
     for family in (
-        conv, pool, norm, batch_norm, dense, pointwise, reduce, softmax, loss, pair_loss, transport, shape,
+        conv, pool, norm, batch_norm, dense, pointwise, reduce, softmax, loss, pair_loss, label_loss, sigmoid_loss,
+        contrastive, transport, shape,
         pool_along, random, crop, index,
         activation, maximum,
         arrange,
