@@ -44,6 +44,7 @@ from mocha.ops.pointwise import (
 from mocha.ops.pool import MaxPooling, MeanPooling
 from mocha.ops.pool_along import MaxPoolingAlong, MeanPoolingAlong
 from mocha.ops.random import Dropout
+from mocha.ops.recurrent import LSTM, RNN, LstmUnit
 from mocha.ops.reduce import ReduceMean, ReduceSum, ReduceSumOfSquares
 from mocha.ops.shape import Concat, Fill, Identity, Reorder, Reshape, Slice, StopGradient
 from mocha.ops.sigmoid_loss import SigmoidCrossEntropyLoss
@@ -69,6 +70,7 @@ __all__ = [
     "MaxPoolingAlong", "MeanPoolingAlong",
     "Crop",
     "Argmax", "OneHot", "SelectRows", "TakeRows", "TopK",
+    "LSTM", "LstmUnit", "RNN",
     "ClipByNorm", "GlobalNorm", "L1Decay", "L2Decay", "L2NormConstraint", "NesterovStep", "SgdStep",
     "AdadeltaStep", "AdagradStep", "AdamStep", "RmsPropStep",
 ]  # fmt: skip

@@ -10,6 +10,7 @@ import numpy as np
 from mocha.errors import ShapeError
 from mocha.ops.base import Array, Op, Spec, check_float
 from mocha.ops.labels import check_divisor, divide_by
+from mocha.ops.pointwise import Sigmoid
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,8 +23,8 @@ class SigmoidCrossEntropyLoss(Op):
     Shapes: x (N, ...), t with as many elements and the same N -> loss (). M is N, unless `divisor` says otherwise;
     each element is a position. dx = dloss weight / M (s - t); the targets have no gradient.
 
-    Elements whose target without its fraction is `ignore` add nothing to the loss, and their gradients are 0: of 0 these
-    are all targets between -1 and 1.
+    Elements whose target without its fraction is `ignore` add nothing to the loss, and their gradients are 0. For 0
+    these are all targets between -1 and 1.
 
     Args:
         weight: factor of the loss.
@@ -64,10 +65,8 @@ class SigmoidCrossEntropyLoss(Op):
         """Weight / M (sigmoid(x) - t), and 0 where targets are ignored."""
         x, t = inputs[0], inputs[1].reshape(inputs[0].shape)
         counted = self._counted(t)
-        e = np.exp(-np.abs(x))
-        s = np.where(x >= 0, 1, e) / (1 + e)
         factor = grads[0] * x.dtype.type(self._scale(x, counted))
-        return np.where(counted, (s - t) * factor, x.dtype.type(0)), None
+        return np.where(counted, (Sigmoid().forward(x) - t) * factor, x.dtype.type(0)), None
 
     def reads(self, n_inputs: int, n_outputs: int) -> tuple[Sequence[int], Sequence[int]]:
         """Both inputs."""

@@ -22,6 +22,7 @@ from mocha.backends.native.lowering import (
     pool,
     pool_along,
     random,
+    recurrent,
     reduce,
     shape,
     sigmoid_loss,
@@ -34,7 +35,8 @@ from mocha.ops import Chain, Gradient, Op
 
 _FAMILIES = (
     activation, arrange, batch_norm, contrastive, conv, crop, dense, gather, index, label_loss, loss, maximum, norm,
-    pair_loss, pointwise, pool, pool_along, random, reduce, shape, sigmoid_loss, softmax, standardize, update,
+    pair_loss, pointwise, pool, pool_along, random, recurrent, reduce, shape, sigmoid_loss, softmax, standardize,
+    update,
 )  # fmt: skip
 _FORWARD: dict[type[Op], Lowering] = {op: lower for family in _FAMILIES for op, lower in family.FORWARD.items()}
 _BACKWARD: dict[type[Op], Lowering] = {op: lower for family in _FAMILIES for op, lower in family.BACKWARD.items()}

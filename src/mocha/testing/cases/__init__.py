@@ -26,6 +26,7 @@ from mocha.testing.cases import (
     pool,
     pool_along,
     random,
+    recurrent,
     reduce,
     shape,
     sigmoid_loss,
@@ -45,6 +46,7 @@ FAMILIES: dict[str, list[Case]] = {
         arrange,
         gather,
         standardize,
+        recurrent,
         update, compound,
     )
 }  # fmt: skip

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from mocha.ops import ContrastiveLoss
+from mocha.ops import Array, ContrastiveLoss
 from mocha.testing.case import Case, Maker, fixed, labels
 
 
 def _near_and_far(*shape: int) -> Maker:
     """Vectors whose lengths are about 0.5 or 3 in turn."""
 
-    def make(rng: np.random.Generator) -> np.ndarray:  # type: ignore[type-arg]
+    def make(rng: np.random.Generator) -> Array:
         x = rng.standard_normal(shape)
         x /= np.sqrt((x * x).reshape(shape[0], -1).sum(axis=1)).reshape(-1, *[1] * (len(shape) - 1))
         return x * np.where(np.arange(shape[0]) % 2, 3.0, 0.5).reshape(-1, *[1] * (len(shape) - 1))
@@ -56,6 +56,12 @@ CASES: list[Case] = [
             checked=(),
         )
         for legacy in (False, True)
+    ),
+    Case(
+        "work for several threads",
+        ContrastiveLoss(6.0),
+        ((2000, 20), (2000, 20), labels(2000, classes=2)),
+        checked=(),
     ),
     Case("no pairs", ContrastiveLoss(), ((0, 3), (0, 3), (0,)), checked=()),
     Case("empty vectors", ContrastiveLoss(), ((2, 0), (2, 0), fixed([0, 1])), checked=()),

@@ -102,6 +102,20 @@ CASES: list[Case] = [
     Case("no examples", InfogainLoss(), ((0, 3), (0,), (3, 3)), checked=()),
     *_hinge(),
     *_rank(),
+    *(
+        Case("work for several threads", op, ((6000, 5), labels(6000, classes=5), *gains), checked=())
+        for op, gains in (
+            (InfogainLoss(ignore=2), [between(-0.5, 1.0, 5, 5)]),
+            (MulticlassHingeLoss(), []),
+            (RankAccuracy(2, ignore=1), []),
+        )
+    ),
+    Case(
+        "an image for several threads",
+        InfogainLoss(ignore=1),
+        ((2, 3, 160, 150), labels(2, 160, 150, classes=3), between(-0.5, 1.0, 3, 3)),
+        checked=(),
+    ),
     Case("ties", RankAccuracy(2), (coarse(40, 4), labels(40, classes=4))),
     Case("NaN", RankAccuracy(), (spoiled((4, 3), np.nan, 0, 4, 6, 7, 8), fixed([0, 2, 1, 1]))),
     Case("all ignored", RankAccuracy(ignore=-1), ((3, 2), fixed([-1, -1, -1]))),

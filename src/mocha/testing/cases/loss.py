@@ -102,6 +102,12 @@ CASES: list[Case] = [
     Case("scores of 1e4", SoftmaxLoss(), (_EXTREME, fixed([0, 0, 1])), checked=()),
     *_weighted(SoftmaxLoss, False),
     *_counted(),
+    Case(
+        "ignored pixels for several threads",
+        SoftmaxLoss(ignore=1, divisor="counted"),
+        ((2, 3, 160, 150), labels(2, 160, 150, classes=3)),
+        checked=(),
+    ),
     Case("ignore -1", SoftmaxLoss(ignore=-1, divisor="counted"), ((4, 5), fixed([-1, 2, -1, 4]))),
     Case("all ignored", SoftmaxLoss(ignore=-1, divisor="counted"), ((4, 5), fixed([-1.0] * 4))),
     Case("each divisor without ignored labels", SoftmaxLoss(divisor="examples"), ((2, 3, 5), labels(2, 5, classes=3))),

@@ -42,6 +42,12 @@ CASES: list[Case] = [
         for ignore in (-1, 0, 2)
     ),
     Case(
+        "work for several threads",
+        SigmoidCrossEntropyLoss(ignore=1, divisor="counted"),
+        ((150, 300), _whole(150, 300)),
+        checked=(),
+    ),
+    Case(
         "all ignored",
         SigmoidCrossEntropyLoss(ignore=255, divisor="counted"),
         ((2, 3), fixed([[255.0] * 3] * 2)),
