@@ -30,11 +30,11 @@ struct ClassWeights {
 // ints = {outer, classes, inner, label type, 1 if a label is ignored, which, divisor or 0 for the labels not ignored,
 // class weights}, reals = {log of the least probability, weight, class weights}, in = {x, label}, out = {loss, softmax}.
 // The softmax is no input's memory.
-template <class T>
-const char* softmax_loss_forward(const Step& step) {
+template <class T, bool Ignoring>
+const char* softmax_loss(const Step& step) {
     const int64_t outer = step.ints[0], classes = step.ints[1], inner = step.ints[2];
     const T* x = input<T>(step, 0);
-    const Labels<T> labels(step.in[1], classes, step.ints + 3);
+    const Labels<T, Ignoring> labels(step.in[1], classes, step.ints + 3);
     const T low = static_cast<T>(step.reals[0]);
     T* y = output<T>(step, 1);
     const ClassWeights weights(step.ints + 7, step.reals + 2);
@@ -89,10 +89,10 @@ const char* softmax_loss_forward(const Step& step) {
 }
 
 // ints and reals as before, in = {label, softmax, dloss}, out = {dx}; dx is no input's memory
-template <class T>
-const char* softmax_loss_backward(const Step& step) {
+template <class T, bool Ignoring>
+const char* softmax_loss_back(const Step& step) {
     const int64_t outer = step.ints[0], classes = step.ints[1], inner = step.ints[2];
-    const Labels<T> labels(step.in[0], classes, step.ints + 3);
+    const Labels<T, Ignoring> labels(step.in[0], classes, step.ints + 3);
     const T* y = input<T>(step, 1);
     const ClassWeights weights(step.ints + 7, step.reals + 2);
     Finding* found = findings(step);
@@ -118,7 +118,7 @@ const char* softmax_loss_backward(const Step& step) {
         };
         const auto mark = [&](int64_t at, int64_t first, T own) {
             if (at >= 0) dx[at] = (y[at] - T(1)) * own;
-            if (at == ignored_class)
+            if (Ignoring && at == ignored_class)
                 for (int64_t c = 0; c < classes; ++c) dx[first + c * inner] = T(0);
         };
         for (int64_t o = begin; o < end; ++o) {
@@ -150,6 +150,15 @@ const char* softmax_loss_backward(const Step& step) {
         found[thread].bad = bad;
     });
     return joined(step, found).bad ? bad_label : nullptr;
+}
+
+template <class T>
+const char* softmax_loss_forward(const Step& step) {
+    return step.ints[4] ? softmax_loss<T, true>(step) : softmax_loss<T, false>(step);
+}
+template <class T>
+const char* softmax_loss_backward(const Step& step) {
+    return step.ints[4] ? softmax_loss_back<T, true>(step) : softmax_loss_back<T, false>(step);
 }
 
 // ints = {outer, classes, inner, label type, class weights}, reals = {least, weight, class weights}, in = {x, label},

@@ -29,8 +29,9 @@ MOCHA_INLINE int64_t class_of(const void* labels, int64_t type, int64_t i, int64
     return number >= 0 && number < classes ? number : no_class;
 }
 
-// The labels of a step, some of which may be ignored. ints = {type, 1 if a label is ignored, which}.
-template <class T>
+// The labels of a step, some of which may be ignored, unless it is known that none is. ints = {type, 1 if a label is
+// ignored, which}.
+template <class T, bool Ignoring = true>
 struct Labels {
     const void* at;
     int64_t type, classes;
@@ -41,7 +42,7 @@ struct Labels {
         : at(labels), type(ints[0]), classes(count), ignores(ints[1] != 0), ignored(ints[2]) {}
 
     MOCHA_INLINE bool is_ignored(int64_t i) const {
-        if (!ignores) return false;
+        if (!Ignoring || !ignores) return false;
         if (type == 0) return static_cast<const T*>(at)[i] == static_cast<T>(ignored);
         if (type == 1) return static_cast<const int32_t*>(at)[i] == ignored;
         if (type == 2) return static_cast<const int64_t*>(at)[i] == ignored;
