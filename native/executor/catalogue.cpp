@@ -4,8 +4,8 @@
 #define MOCHA_FAMILIES(X)                                                                                             \
     X(conv) X(winograd) X(winograd_filter) X(depthwise) X(dense) X(dense_back) X(pointwise) X(reduce) X(softmax)      \
     X(loss) X(pair_loss) X(shape) X(pool) X(pool_along) X(crop) X(index) X(norm) X(batch_norm) X(random) X(update)    \
-    X(adaptive) X(activation) X(maximum) X(arrange) X(gather) X(standardize) X(unfold) X(stochastic_pool) X(resize)   \
-    X(roi_pool)
+    X(adaptive) X(activation) X(maximum) X(arrange) X(gather) X(standardize) X(unfold) X(stochastic_pool)             \
+    X(resize) X(roi_pool) X(label_loss) X(sigmoid_loss) X(contrastive) X(recurrent)
 
 #define MOCHA_DECLARE(family) extern const Kernel family##_kernels[];
 

@@ -1,6 +1,6 @@
-// Losses and accuracy. The letter of a label type: 0 that of the scores, 1 int32, 2 int64, 3 uint8. Labels lie in the
-// order of the positions (outer, inner) around the class axis.
-#include "mocha/findings.h"
+// Losses and accuracy. Labels lie in the order of the positions (outer, inner) around the class axis; their types are
+// those of labels.h.
+#include "mocha/labels.h"
 #include "mocha/softmax.h"
 #include "mocha/sums.h"
 
@@ -9,27 +9,7 @@ namespace {
 
 constexpr int64_t light = 8192, heavy = 2048;  // elements worth a thread
 
-constexpr const char* bad_label = "a label is not the number of a class";
-
 int64_t findings_scratch(const int64_t*, int threads) { return findings_bytes(threads); }
-
-// The class that label i names, or -1 if it names none.
-template <class T>
-MOCHA_INLINE int64_t class_of(const void* labels, int64_t type, int64_t i, int64_t classes) {
-    int64_t number = -1;
-    if (type == 0) {
-        const T label = static_cast<const T*>(labels)[i];
-        if (label >= T(0) && label < static_cast<T>(classes)) number = static_cast<int64_t>(label);
-        if (static_cast<T>(number) != label) return -1;
-    } else if (type == 1) {
-        number = static_cast<const int32_t*>(labels)[i];
-    } else if (type == 2) {
-        number = static_cast<const int64_t*>(labels)[i];
-    } else {
-        number = static_cast<const uint8_t*>(labels)[i];
-    }
-    return number >= 0 && number < classes ? number : -1;
-}
 
 // Weights of classes, the last attributes of a step: ints = {how many, 1 if there is one a class}, reals = {weights}.
 // There are none, one a class, or those of all elements of an example or of the whole blob.
@@ -47,30 +27,37 @@ struct ClassWeights {
     }
 };
 
-// ints = {outer, classes, inner, label type, class weights}, reals = {weight, class weights}, in = {x, label}, out =
-// {loss, softmax}. The softmax is no input's memory.
-template <class T>
-const char* softmax_loss_forward(const Step& step) {
-    const int64_t outer = step.ints[0], classes = step.ints[1], inner = step.ints[2], type = step.ints[3];
+// ints = {outer, classes, inner, label type, 1 if a label is ignored, which, divisor or 0 for the labels not ignored,
+// class weights}, reals = {log of the least probability, weight, class weights}, in = {x, label}, out = {loss, softmax}.
+// The softmax is no input's memory.
+template <class T, bool Ignoring>
+const char* softmax_loss(const Step& step) {
+    const int64_t outer = step.ints[0], classes = step.ints[1], inner = step.ints[2];
     const T* x = input<T>(step, 0);
-    const void* labels = step.in[1];
+    const Labels<T, Ignoring> labels(step.in[1], classes, step.ints + 3);
+    const T low = static_cast<T>(step.reals[0]);
     T* y = output<T>(step, 1);
-    const ClassWeights weights(step.ints + 4, step.reals + 1);
+    const ClassWeights weights(step.ints + 7, step.reals + 2);
     Finding* found = findings(step);
+    const double all_that_count =
+        divisor(step, found, step.ints[6], outer * inner, [&](int64_t i) { return labels.is_ignored(i); });
+    const auto add = [&](Finding& mine, int64_t label, int64_t at, T log_likelihood) {
+        const auto bounded = static_cast<double>(log_likelihood < low ? low : log_likelihood);
+        mine.total += weights.count ? bounded * weights.at(label, at) : bounded;
+    };
     if (inner == 1) {
         parallel_ranges(step.threads, outer, ceil_div(heavy, classes), [&](int thread, int64_t begin, int64_t end) {
             Finding mine{};
             for (int64_t o = begin; o < end; ++o) {
                 T max, total;
                 softmax_row<T>(x + o * classes, y + o * classes, classes, max, total);
-                const int64_t label = class_of<T>(labels, type, o, classes);
+                const int64_t label = labels[o];
                 if (label < 0) {
-                    ++mine.bad;
+                    mine.bad += label == no_class;
                     continue;
                 }
                 const int64_t at = o * classes + label;
-                const auto log_likelihood = static_cast<double>(x[at] - max - lane_log(total));
-                mine.total += weights.count ? log_likelihood * weights.at(label, at) : log_likelihood;
+                add(mine, label, at, x[at] - max - lane_log(total));
             }
             found[thread] = mine;
         });
@@ -84,66 +71,67 @@ const char* softmax_loss_forward(const Step& step) {
                 softmax_columns<T>(x + at, y + at, classes, inner, some, max, total);
                 const Vec<T> log_total = vlog<T>(total);
                 for (int64_t k = 0; k < some.n; ++k) {
-                    const int64_t label = class_of<T>(labels, type, o * inner + i + k, classes);
+                    const int64_t label = labels[o * inner + i + k];
                     if (label < 0) {
-                        ++mine.bad;
+                        mine.bad += label == no_class;
                         continue;
                     }
                     const int64_t place = at + label * inner + k;
-                    const auto log_likelihood = static_cast<double>(x[place] - max[k] - log_total[k]);
-                    mine.total += weights.count ? log_likelihood * weights.at(label, place) : log_likelihood;
+                    add(mine, label, place, x[place] - max[k] - log_total[k]);
                 }
             });
             found[thread] = mine;
         });
     }
     const Finding all = joined(step, found);
-    const auto positions = static_cast<double>(most(outer * inner, 1));
-    output<T>(step, 0)[0] = static_cast<T>(-step.reals[0] * all.total / positions);
+    output<T>(step, 0)[0] = static_cast<T>(-step.reals[1] * all.total / all_that_count);
     return all.bad ? bad_label : nullptr;
 }
 
-// ints = {outer, classes, inner, label type, class weights}, reals = {weight, class weights}, in = {label, softmax,
-// dloss}, out = {dx}; dx is no input's memory
-template <class T>
-const char* softmax_loss_backward(const Step& step) {
-    const int64_t outer = step.ints[0], classes = step.ints[1], inner = step.ints[2], type = step.ints[3];
-    const void* labels = step.in[0];
+// ints and reals as before, in = {label, softmax, dloss}, out = {dx}; dx is no input's memory
+template <class T, bool Ignoring>
+const char* softmax_loss_back(const Step& step) {
+    const int64_t outer = step.ints[0], classes = step.ints[1], inner = step.ints[2];
+    const Labels<T, Ignoring> labels(step.in[0], classes, step.ints + 3);
     const T* y = input<T>(step, 1);
-    const ClassWeights weights(step.ints + 4, step.reals + 1);
-    const auto positions = static_cast<double>(most(outer * inner, 1));
-    const T factor = input<T>(step, 2)[0] * static_cast<T>(step.reals[0] / positions);
-    T* dx = output<T>(step, 0);
+    const ClassWeights weights(step.ints + 7, step.reals + 2);
     Finding* found = findings(step);
+    const double all_that_count =
+        divisor(step, found, step.ints[6], outer * inner, [&](int64_t i) { return labels.is_ignored(i); });
+    const T factor = input<T>(step, 2)[0] * static_cast<T>(step.reals[1] / all_that_count);
+    T* dx = output<T>(step, 0);
     const int64_t slice = classes * inner;
     parallel_ranges(step.threads, outer, ceil_div(light, most(slice, 1)), [&](int thread, int64_t begin, int64_t end) {
         int64_t bad = 0;
-        // where the label of a position stands in the softmax, -1 if there is no such class; and the position's factor
+        // where the label of a position stands in the softmax, or what the position has instead of a class; and the
+        // position's factor
         const auto place_of = [&](int64_t position, int64_t first, T& own) {
             own = factor;
-            const int64_t label = class_of<T>(labels, type, position, classes);
+            const int64_t label = labels[position];
             if (label < 0) {
-                ++bad;
-                return int64_t{-1};
+                bad += label == no_class;
+                return label;
             }
             const int64_t at = first + label * inner;
             if (weights.count) own *= static_cast<T>(weights.at(label, at));
             return at;
         };
-        const auto mark = [&](int64_t at, T own) {
+        const auto mark = [&](int64_t at, int64_t first, T own) {
             if (at >= 0) dx[at] = (y[at] - T(1)) * own;
+            if (Ignoring && at == ignored_class)
+                for (int64_t c = 0; c < classes; ++c) dx[first + c * inner] = T(0);
         };
         for (int64_t o = begin; o < end; ++o) {
             const int64_t start = o * slice;
             if (inner == 1 || !weights.count) {
                 T own = factor;  // of all elements; with weights there is but one position
-                int64_t at = inner ? place_of(o * inner, start, own) : -1;
+                int64_t at = inner ? place_of(o * inner, start, own) : no_class;
                 by_vectors<T>(start, start + slice, [&](int64_t i, auto some) {
                     some.store(dx + i, some.load(y + i) * own);
                 });
                 for (int64_t i = 0; i < inner; ++i) {
                     if (i) at = place_of(o * inner + i, start + i, own);
-                    mark(at, own);
+                    mark(at, start + i, own);
                 }
                 continue;
             }
@@ -156,12 +144,21 @@ const char* softmax_loss_backward(const Step& step) {
                     const int64_t p = start + c * inner + i;
                     some.store(dx + p, some.load(y + p) * own);
                 }
-                for (int64_t k = 0; k < some.n; ++k) mark(at[k], each[k]);
+                for (int64_t k = 0; k < some.n; ++k) mark(at[k], start + i + k, each[k]);
             });
         }
         found[thread].bad = bad;
     });
     return joined(step, found).bad ? bad_label : nullptr;
+}
+
+template <class T>
+const char* softmax_loss_forward(const Step& step) {
+    return step.ints[4] ? softmax_loss<T, true>(step) : softmax_loss<T, false>(step);
+}
+template <class T>
+const char* softmax_loss_backward(const Step& step) {
+    return step.ints[4] ? softmax_loss_back<T, true>(step) : softmax_loss_back<T, false>(step);
 }
 
 // ints = {outer, classes, inner, label type, class weights}, reals = {least, weight, class weights}, in = {x, label},

@@ -10,26 +10,6 @@ constexpr int64_t light = 8192, heavy = 2048;  // elements worth a thread
 
 int64_t findings_scratch(const int64_t*, int threads) { return findings_bytes(threads); }
 
-// A sum in double of numbers that come in vectors of T.
-template <class T>
-struct WideSum {
-    Vec<double> total{};
-
-    MOCHA_INLINE void add(Vec<T> v) {
-        T part[lanes<T>];
-        store(part, v);
-        for (int64_t k = 0; k < lanes<T>; k += lanes<double>) total += widened(part + k);
-    }
-    MOCHA_INLINE double value() const { return sum<double>(total); }
-};
-
-// What has a logarithm and can be divided by; NaN stays NaN.
-template <class T>
-MOCHA_INLINE Vec<T> at_least(Vec<T> x) {
-    const Vec<T> low = splat(T(1e-20));
-    return x < low ? low : x;
-}
-
 // y l, and 0 where the label y is 0, whatever the logarithm l
 template <class T>
 MOCHA_INLINE Vec<T> soft_term(Vec<T> y, Vec<T> log_likelihood) {

@@ -15,13 +15,17 @@ from tests.backends.native_shapes import SPOILED
 from mocha import _native
 from mocha.backends import NativeBackend, NumpyBackend
 from mocha.backends import native as room
-from mocha.errors import MochaError
+from mocha.errors import FormatError, MochaError
 from mocha.graph import Graph, Section, build_program
 from mocha.ops import (
     Convolution,
+    InfogainLoss,
     InnerProduct,
     MaxPooling,
+    MulticlassHingeLoss,
+    RankAccuracy,
     ReLU,
+    SoftmaxLoss,
     Spec,
 )
 from mocha.testing import CASES, FAMILIES, check_agreement
@@ -157,5 +161,34 @@ def test_an_image_without_channels_is_refused_as_by_the_reference():
     for kind in (NativeBackend, NumpyBackend):
         with kind() as made, pytest.raises(MochaError) as error:
             run(made, Convolution(), (1, 0, 3, 3), (2, 0, 3, 3))
+        told.append(str(error.value))
+    assert told[0] == told[1]
+
+
+@pytest.mark.parametrize("wrong", [7.0, -1.0, 1.5, NAN, 3e9])
+@pytest.mark.parametrize(
+    "op",
+    [
+        SoftmaxLoss(),
+        SoftmaxLoss(ignore=255, divisor="counted"),
+        InfogainLoss(ignore=255),
+        MulticlassHingeLoss(),
+        RankAccuracy(ignore=255),
+    ],
+    ids=str,
+)
+def test_a_label_that_is_no_class_is_refused_as_by_the_reference(op, wrong):
+    feeds = {"x": np.zeros((40, 3), np.float32), "label": np.zeros(40, np.float32), "gains": np.eye(3, dtype=F32)}
+    feeds["label"][30] = wrong
+    if not isinstance(op, InfogainLoss):
+        del feeds["gains"]
+    told = []
+    for kind in (NativeBackend, NumpyBackend):
+        g = Graph()
+        g.blobs["y"] = g.apply(op, *(g.input(name, Spec.of(array)) for name, array in feeds.items()))[0]
+        with kind() as made:
+            executable = made.compile(build_program("p", g, {}, keep=None, channels_last=made.channels_last))
+            with pytest.raises(FormatError, match="label 30 of the batch is") as error:
+                executable.run(Section.FORWARD, feeds=feeds)
         told.append(str(error.value))
     assert told[0] == told[1]

@@ -1,10 +1,18 @@
-// Softmax along one axis of (outer, classes, inner), shared by the op itself and the loss that holds it.
+// Softmax along one axis of (outer, classes, inner), shared by the op itself and the losses that hold it; and what losses
+// do to a probability.
 #pragma once
 
 #include "mocha/parallel.h"
 #include "mocha/vmath.h"
 
 namespace mocha::MOCHA_ISA {
+
+// A probability that has a logarithm and can be divided by: 1e-20 at least; NaN stays NaN.
+template <class T>
+MOCHA_INLINE Vec<T> at_least(Vec<T> x) {
+    const Vec<T> low = splat(T(1e-20));
+    return x < low ? low : x;
+}
 
 // y = e^(x - max) / total over n classes that are neighbours; y may be x. NaN and +infinity make every y NaN.
 template <class T>

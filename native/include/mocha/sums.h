@@ -19,6 +19,19 @@ MOCHA_INLINE void store_narrowed(float* p, Vec<double> v) {
     *reinterpret_cast<HalfVec*>(p) = __builtin_convertvector(v, HalfVec);
 }
 
+// A sum in double of numbers that come in vectors of T.
+template <class T>
+struct WideSum {
+    Vec<double> total{};
+
+    MOCHA_INLINE void add(Vec<T> v) {
+        T part[lanes<T>];
+        store(part, v);
+        for (int64_t k = 0; k < lanes<T>; k += lanes<double>) total += widened(part + k);
+    }
+    MOCHA_INLINE double value() const { return sum<double>(total); }
+};
+
 // The sum of (a - b)^2, or of a^2 without b, over n elements: differences in T, the sum in double.
 template <class T>
 MOCHA_INLINE double sum_of_squares(const T* a, const T* b, int64_t n) {

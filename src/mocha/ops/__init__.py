@@ -7,12 +7,14 @@ from mocha.ops.base import Array, Op, Shape, Spec
 from mocha.ops.batch_norm import BatchNormTest, BatchNormTrain, MovingAverage, ScaleChannels
 from mocha.ops.class_weights import ClassWeights
 from mocha.ops.compound import Chain, Gradient
-from mocha.ops.conv import Convolution, Deconvolution
+from mocha.ops.contrastive import ContrastiveLoss
+from mocha.ops.conv import Convolution
 from mocha.ops.crop import Crop
 from mocha.ops.dense import InnerProduct, TransposedInnerProduct
 from mocha.ops.detection import BoxCode, DetectionOutput
 from mocha.ops.gather import SelectRows, TakeRows
 from mocha.ops.index import Argmax, OneHot, TopK
+from mocha.ops.label_loss import InfogainLoss, MulticlassHingeLoss, RankAccuracy
 from mocha.ops.loss import Accuracy, MultinomialLogisticLoss, SoftmaxLoss, SquareLoss
 from mocha.ops.maximum import Maximum
 from mocha.ops.norm import LRN
@@ -44,10 +46,12 @@ from mocha.ops.pool import MaxPooling, MeanPooling, WinnerPlaces
 from mocha.ops.pool_along import MaxPoolingAlong, MeanPoolingAlong
 from mocha.ops.prior_box import PriorBox
 from mocha.ops.random import Dropout
+from mocha.ops.recurrent import LSTM, RNN, LstmUnit
 from mocha.ops.reduce import ReduceMean, ReduceSum, ReduceSumOfSquares
 from mocha.ops.resize import ResizeBilinear, UpsampleNearest
 from mocha.ops.roi_pool import RoiPooling
 from mocha.ops.shape import Concat, Fill, Identity, Reorder, Reshape, Slice, StopGradient
+from mocha.ops.sigmoid_loss import SigmoidCrossEntropyLoss
 from mocha.ops.softmax import Softmax
 from mocha.ops.standardize import L2Normalize, Standardize
 from mocha.ops.stochastic_pool import StochasticPooling, StochasticPoolingMean
@@ -66,6 +70,7 @@ __all__ = [
     "LRN", "BatchNormTest", "BatchNormTrain", "MovingAverage", "ScaleChannels", "L2Normalize", "Standardize",
     "Accuracy", "ClassWeights", "MultinomialLogisticLoss", "SoftmaxLoss", "SquareLoss",
     "BinaryAccuracy", "BinaryCrossEntropyLoss", "GaussianKLLoss", "HingeLoss", "SoftlabelSoftmaxLoss",
+    "ContrastiveLoss", "InfogainLoss", "MulticlassHingeLoss", "RankAccuracy", "SigmoidCrossEntropyLoss",
     "GroundMetric", "WassersteinLoss",
     "Concat", "Fill", "Identity", "Reorder", "Reshape", "Slice", "StopGradient", "Dropout",
     "Tile", "Transpose", "Window",
@@ -75,6 +80,7 @@ __all__ = [
     "ResizeBilinear", "UpsampleNearest",
     "RoiPooling",
     "PriorBox", "BoxCode", "DetectionOutput",
+    "LSTM", "LstmUnit", "RNN",
     "ClipByNorm", "GlobalNorm", "L1Decay", "L2Decay", "L2NormConstraint", "NesterovStep", "SgdStep",
     "AdadeltaStep", "AdagradStep", "AdamStep", "RmsPropStep",
 ]  # fmt: skip

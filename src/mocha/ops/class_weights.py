@@ -49,11 +49,11 @@ class ClassWeights:
         """
         return _fit(self, scores.shape, axis % scores.ndim)
 
-    def at(self, element: Array, scores: Spec, axis: int) -> Array:
-        """The weights of some elements, given their places in the scores with the class axis last: (P, C)."""
+    def at(self, places: tuple[Array, Array], scores: Spec, axis: int) -> Array:
+        """The weights of some elements: positions and classes, given the scores as (P, C), the class axis last."""
         everywhere = np.broadcast_to(self.fit(scores, axis), scores.shape)
         rows = np.moveaxis(everywhere, axis, -1).reshape(-1, scores.shape[axis])
-        return np.asarray(rows[np.arange(element.size), element])
+        return np.asarray(rows[places])
 
     def __str__(self) -> str:
         return f"{'x'.join(map(str, self.shape))} {self.normalize}"

@@ -10,7 +10,7 @@ import numpy as np
 
 from mocha.errors import ShapeError
 from mocha.ops.base import Array, Op, Spec, check_axis, check_float
-from mocha.ops.loss import class_numbers
+from mocha.ops.labels import class_numbers
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,54 +1,24 @@
 """Losses and the measures that go with them: two blobs become one number.
 
-A loss is a mean over the batch, so that its size does not depend on the batch's. Hard labels are class numbers from
-0, held as floating-point or whole numbers, in any shape with one element a position.
+A loss is a mean over the batch, so that its size does not depend on the batch's. Hard labels are those of
+`mocha.ops.labels`.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
-from mocha.errors import FormatError, ShapeError
+from mocha.errors import ShapeError
 from mocha.ops.base import Array, Op, Spec, check_axis, check_float
 from mocha.ops.class_weights import ClassWeights
+from mocha.ops.labels import check_divisor, check_labels, class_numbers, divide_by
 
 LEAST = 1e-20
 """What a logarithm is taken of at least, so that a probability of 0 gives a large loss and not an infinite one."""
-
-
-def _check_labels(op: Op, x: Spec, label: Spec, axis: int) -> None:
-    positions = x.size // max(x.shape[axis], 1)
-    if label.size != positions or x.shape[axis] == 0:
-        raise ShapeError(
-            f"{op.name}: the scores {x} have {positions} positions of {x.shape[axis]} classes (axis {axis}), but the "
-            "labels are "
-            f"{label}; expected one label a position."
-        )
-
-
-def class_numbers(label: Array, classes: int) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Labels as whole numbers.
-
-    Raises:
-        FormatError: one is not a whole number from 0 to classes - 1.
-    """
-    numbers = label.astype(np.int64, copy=False) if label.dtype.kind in "iu" else None
-    if numbers is None:
-        with np.errstate(invalid="ignore"):
-            numbers = np.rint(label).astype(np.int64)
-    wrong = (numbers < 0) | (numbers >= classes) | (numbers != label)
-    if wrong.any():
-        where = int(np.flatnonzero(wrong)[0])
-        raise FormatError(
-            f"label {where} of the batch is {label.reshape(-1)[where]}; expected a whole number from 0 to "
-            f"{classes - 1}, because there are {classes} classes. Check the labels in the data, or the number of "
-            "classes."
-        )
-    return numbers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +37,7 @@ class _HardLabelLoss(Op):
 
     def _check(self, x: Spec, label: Spec) -> None:
         check_float(self, x)
-        _check_labels(self, x, label, check_axis(self, self.axis, x))
+        check_labels(self, x, label, check_axis(self, self.axis, x))
         if self.weights is not None:
             self.weights.fit(x, self.axis)
 
@@ -75,23 +45,31 @@ class _HardLabelLoss(Op):
         """The class axis last: (P, C)."""
         return np.moveaxis(x, self.axis, -1).reshape(-1, x.shape[self.axis])
 
-    def _places(self, label: Array, classes: int) -> tuple[Array, Array]:
+    def _places(self, label: Array, classes: int, ignore: int | None = None) -> tuple[Array, Array]:
+        """The positions that count, as rows of `_scores`, and their classes."""
         # the positions of `_scores` run over the other axes of x in row-major order, as the label's elements do
-        numbers = class_numbers(label, classes).reshape(-1)
-        return np.arange(numbers.size), numbers
+        numbers = class_numbers(label, classes, ignore).reshape(-1)
+        if ignore is None:
+            return np.arange(numbers.size), numbers
+        rows = np.flatnonzero(numbers >= 0)
+        return rows, numbers[rows]
 
     def _counts(self, x: Array, places: tuple[Array, Array]) -> Array | float:
-        """What each position counts: (P), or 1."""
-        return 1.0 if self.weights is None else self.weights.at(places[1], Spec.of(x), self.axis)
+        """What each position that counts does so for: (P), or 1."""
+        return 1.0 if self.weights is None else self.weights.at(places, Spec.of(x), self.axis)
+
+    def _divisor(self, x: Array, places: tuple[Array, Array]) -> int:
+        """What the sum over the positions is divided by."""
+        return max(places[0].size, 1)
 
     def _mean(self, x: Array, log_likelihood: Array, places: tuple[Array, Array]) -> Array:
-        """The loss: -weight times the weighted sum of the logarithms / P, added up in float64."""
+        """The loss: -weight times the weighted sum of the logarithms / the divisor, added up in float64."""
         total = np.sum(log_likelihood * self._counts(x, places), dtype=np.float64)
-        return np.asarray(-self.weight * total / max(places[0].size, 1), x.dtype)
+        return np.asarray(-self.weight * total / self._divisor(x, places), x.dtype)
 
     def _factors(self, dloss: Array, x: Array, places: tuple[Array, Array]) -> Array:
-        """What the slope at each position is multiplied by: (P, 1), or a number."""
-        factor = dloss * x.dtype.type(self.weight / max(places[0].size, 1))
+        """What the slope at each position that counts is multiplied by: (P, 1), or a number."""
+        factor = dloss * x.dtype.type(self.weight / self._divisor(x, places))
         counts = self._counts(x, places)
         return np.asarray(factor if isinstance(counts, float) else (factor * counts.astype(x.dtype))[:, np.newaxis])
 
@@ -107,45 +85,67 @@ class _HardLabelLoss(Op):
 
 @dataclasses.dataclass(frozen=True)
 class SoftmaxLoss(_HardLabelLoss):
-    """loss = -weight / P sum over positions of w ln softmax(x)[label]; the second output is the softmax.
+    """loss = -weight / M sum over positions of w ln max(softmax(x)[label], least); the second output is the softmax.
 
     Shapes: x (..., C, ...), label with one element a position (P of them) -> loss (), probability like x.
-    w, the class weight of the label at its position, is 1 without `weights`.
-    dx = dloss weight / P w (softmax(x) - onehot(label)). The logarithm is taken of no quotient: ln softmax is
+    w, the class weight of the label at its position, is 1 without `weights`. M is P, unless `divisor` says otherwise.
+    dx = dloss weight / M w (softmax(x) - onehot(label)), also where the logarithm is bounded by `least`, so that a
+    hopeless answer is still corrected. The logarithm is taken of no quotient: ln softmax is
     x - max - ln sum exp(x - max), so a score however small gives a finite loss.
+
+    Positions with the label `ignore` add nothing to the loss, and their gradients are 0.
 
     Args:
         axis: the axis of the classes.
         weight: factor of the loss.
         weights: `ClassWeights`, or None.
+        ignore: the label of positions that do not count, a class or any other whole number; None for none.
+        divisor: what the sum is divided by, one of "positions", "counted", "examples", "one"; see `mocha.ops.labels`.
+        least: what the logarithm is taken of at least; Caffe's is 2^-126, the smallest normal number of float32.
     """
 
+    ignore: int | None = None
+    divisor: str = "positions"
+    least: float = 0.0
     n_aux = 1
 
     def infer(self, x: Spec, label: Spec) -> tuple[Spec, Spec]:
         """(..., C, ...), (P) -> (), (..., C, ...)."""
         self._check(x, label)
+        check_divisor(self, self.divisor)
         return Spec((), x.dtype), x
+
+    def _divisor(self, x: Array, places: tuple[Array, Array]) -> int:
+        examples = math.prod(x.shape[: self.axis % x.ndim])
+        return divide_by(self.divisor, x.size // x.shape[self.axis], places[0].size, examples)
 
     def forward(self, x: Array, label: Array) -> tuple[Array, Array]:
         """By logarithms of the sums of exponentials, added up in float64."""
-        places = self._places(label, x.shape[self.axis])
+        places = self._places(label, x.shape[self.axis], self.ignore)
         with np.errstate(invalid="ignore"):
             shifted = x - x.max(axis=self.axis, keepdims=True)
             e = np.exp(shifted)
             total = e.sum(axis=self.axis, keepdims=True)
             log_likelihood = self._scores(shifted - np.log(total))[places]
+            if self.least:
+                log_likelihood = np.maximum(log_likelihood, x.dtype.type(math.log(self.least)))
             return self._mean(x, log_likelihood, places), np.asarray(e / total)
 
     def backward(
         self, grads: Sequence[Array], inputs: Sequence[Array], outputs: Sequence[Array], wanted: Sequence[bool]
     ) -> Sequence[Array | None]:
-        """Weight / P w (softmax - onehot)."""
+        """Weight / M w (softmax - onehot), and 0 where labels are ignored."""
         probability, label = outputs[1], inputs[1]
         scores = self._scores(probability).copy()
-        places = self._places(label, scores.shape[1])
+        places = self._places(label, scores.shape[1], self.ignore)
         scores[places] -= 1
-        scores *= self._factors(grads[0], probability, places)
+        factors = self._factors(grads[0], probability, places)
+        if self.ignore is None:
+            scores *= factors
+        else:
+            slopes = scores[places[0]] * factors
+            scores[...] = 0
+            scores[places[0]] = slopes
         return self._put_back(scores, probability), None
 
     def reads(self, n_inputs: int, n_outputs: int) -> tuple[Sequence[int], Sequence[int]]:
@@ -260,7 +260,7 @@ class Accuracy(Op):
     def infer(self, x: Spec, label: Spec) -> Spec:
         """(..., C, ...), (P) -> ()."""
         check_float(self, x)
-        _check_labels(self, x, label, check_axis(self, self.axis, x))
+        check_labels(self, x, label, check_axis(self, self.axis, x))
         return Spec((), x.dtype)
 
     def forward(self, x: Array, label: Array) -> Array:

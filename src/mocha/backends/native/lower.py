@@ -7,11 +7,13 @@ from mocha.backends.native.lowering import (
     activation,
     arrange,
     batch_norm,
+    contrastive,
     conv,
     crop,
     dense,
     gather,
     index,
+    label_loss,
     loss,
     maximum,
     norm,
@@ -20,10 +22,12 @@ from mocha.backends.native.lowering import (
     pool,
     pool_along,
     random,
+    recurrent,
     reduce,
     resize,
     roi_pool,
     shape,
+    sigmoid_loss,
     softmax,
     standardize,
     stochastic_pool,
@@ -34,8 +38,9 @@ from mocha.graph import Node
 from mocha.ops import Chain, Gradient, Op
 
 _FAMILIES = (
-    activation, arrange, batch_norm, conv, crop, dense, gather, index, loss, maximum, norm, pair_loss, pointwise,
-    pool, pool_along, random, reduce, resize, roi_pool, shape, softmax, standardize, stochastic_pool, unfold,
+    activation, arrange, batch_norm, contrastive, conv, crop, dense, gather, index, label_loss, loss, maximum, norm,
+    pair_loss, pointwise, pool, pool_along, random, recurrent, reduce, resize, roi_pool, shape, sigmoid_loss, softmax,
+    standardize, stochastic_pool, unfold,
     update,
 )  # fmt: skip
 _FORWARD: dict[type[Op], Lowering] = {op: lower for family in _FAMILIES for op, lower in family.FORWARD.items()}

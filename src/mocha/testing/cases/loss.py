@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mocha.ops import Accuracy, ClassWeights, MultinomialLogisticLoss, Op, Shape, SoftmaxLoss, SquareLoss
+from mocha.ops.labels import DIVISORS
 from mocha.testing.case import Case, apart, between, coarse, fixed, labels
 
 # (about, scores, axis, labels, type of the labels)
@@ -49,6 +50,36 @@ _WEIGHTED: list[tuple[str, Shape, int, Shape]] = [
 ]
 
 
+# (about, scores, axis, labels, type of the labels)
+_COUNTED: list[tuple[str, Shape, int, Shape, npt.DTypeLike]] = [
+    ("matrix", (40, 5), 1, (40,), np.float64),
+    ("matrix, labels int32", (8, 5), 1, (8,), np.int32),
+    ("matrix, labels int64", (8, 5), 1, (8,), np.int64),
+    ("matrix, labels uint8", (8, 5), 1, (8,), np.uint8),
+    ("image wider than a vector", (2, 3, 5, 7), 1, (2, 1, 5, 7), np.float64),
+    ("axis 2", (2, 3, 4, 2), 2, (2, 3, 2), np.float64),
+    ("axis -1", (2, 3, 4), -1, (2, 3), np.float64),
+]
+
+
+def _counted() -> list[Case]:
+    """Labels that are ignored, a class or none; each divisor; class weights beside."""
+    cases = []
+    for about, shape, axis, places, dtype in _COUNTED:
+        classes = shape[axis]
+        for divisor in DIVISORS:
+            op = SoftmaxLoss(axis, 0.7, ignore=1, divisor=divisor)
+            cases.append(
+                Case(f"ignore 1, {divisor}, {about}", op, (shape, labels(*places, classes=classes, dtype=dtype)))
+            )
+        outside = SoftmaxLoss(axis, 0.7, ignore=classes, divisor="counted")
+        made = labels(*places, classes=classes + 1, dtype=dtype)
+        cases.append(Case(f"ignore a label that is no class, {about}", outside, (shape, made)))
+        weighted = SoftmaxLoss(axis, 0.7, _some_weights((classes,), "no"), classes, "counted")
+        cases.append(Case(f"ignored labels and class weights, {about}", weighted, (shape, made)))
+    return cases
+
+
 def _weighted(kind: type[SoftmaxLoss | MultinomialLogisticLoss], probabilities: bool) -> list[Case]:
     """Class weights of each shape, scaled in each way."""
     cases = []
@@ -70,6 +101,34 @@ CASES: list[Case] = [
     Case("weight 0.3", SoftmaxLoss(weight=0.3), ((4, 5), labels(4, classes=5))),
     Case("scores of 1e4", SoftmaxLoss(), (_EXTREME, fixed([0, 0, 1])), checked=()),
     *_weighted(SoftmaxLoss, False),
+    *_counted(),
+    Case(
+        "ignored pixels for several threads",
+        SoftmaxLoss(ignore=1, divisor="counted"),
+        ((2, 3, 160, 150), labels(2, 160, 150, classes=3)),
+        checked=(),
+    ),
+    Case("ignore -1", SoftmaxLoss(ignore=-1, divisor="counted"), ((4, 5), fixed([-1, 2, -1, 4]))),
+    Case("all ignored", SoftmaxLoss(ignore=-1, divisor="counted"), ((4, 5), fixed([-1.0] * 4))),
+    Case("each divisor without ignored labels", SoftmaxLoss(divisor="examples"), ((2, 3, 5), labels(2, 5, classes=3))),
+    Case(
+        "scores of 1e4, a least probability, NaN",
+        SoftmaxLoss(least=2.0**-126),
+        (fixed([[1e4, -1e4, 0.0], [-1e4, 1e4, 0.0], [np.nan, 1.0, 2.0], [0.0, 1.0, 2.0]]), fixed([1, 0, 1, 1])),
+        checked=(),
+    ),
+    Case(
+        "an ignored position of NaN",
+        SoftmaxLoss(ignore=0, divisor="counted"),
+        (fixed([[np.nan, 1.0, 0.0], [0.0, 1.0, 0.0]]), fixed([0, 1])),
+        checked=(),
+    ),
+    Case(
+        "an ignored pixel of NaN",
+        SoftmaxLoss(ignore=0, weights=_some_weights((3,), "no")),
+        (fixed([[[np.nan, 1.0], [0.0, 2.0], [0.0, 1.0]]]), fixed([0, 1])),
+        checked=(),
+    ),
     *(
         Case(
             about,

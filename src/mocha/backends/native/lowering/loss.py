@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from mocha.backends.native.calls import Call, Layouts, Lowering, around_axis, is_channels_last
 from mocha.graph import Node, Value
 from mocha.ops import Accuracy, Gradient, MultinomialLogisticLoss, Op, SoftmaxLoss, SquareLoss
+from mocha.ops.labels import divide_by
 from mocha.ops.loss import LEAST
 
 _LABEL_TYPES = {np.dtype(np.int32): 1, np.dtype(np.int64): 2, np.dtype(np.uint8): 3}
@@ -34,18 +36,45 @@ def _with_class_weights(op: SoftmaxLoss | MultinomialLogisticLoss, x: Value) -> 
     return (fitted.size, int(fitted.size == x.shape[op.axis])), fitted.reshape(-1).tolist()
 
 
-def _hard_label_loss(kernel: str, x_at: int, label_at: int, *before: float) -> Lowering:
-    """A loss of hard labels, given which inputs are the scores (or the softmax) and the labels."""
+def what_counts(ignore: int | None, divisor: str, positions: int, examples: int) -> tuple[int, int, int]:
+    """The attributes that stand for what is ignored and divided by: whether a label is, which; the divisor.
+
+    That is 0 where only the kernel can say how many positions count.
+    """
+    known = divisor != "counted" or ignore is None
+    return int(ignore is not None), ignore or 0, divide_by(divisor, positions, positions, examples) if known else 0
+
+
+def _softmax_loss(kernel: str, x_at: int, label_at: int) -> Lowering:
+    """A loss of the softmax, given which inputs are the scores (or the softmax) and the labels."""
 
     def lower(op: Op, node: Node, layouts: Layouts) -> list[Call] | None:
-        assert isinstance(op, (SoftmaxLoss, MultinomialLogisticLoss))
+        assert isinstance(op, SoftmaxLoss)
         x, label = node.inputs[x_at], node.inputs[label_at]
+        kind = label_type(label, x)
+        if kind is None or turned(node, layouts):
+            return None
+        around = around_axis(x, op.axis, layouts)
+        which = what_counts(op.ignore, op.divisor, around[0] * around[2], around[0])
+        counts, numbers = _with_class_weights(op, x)
+        log_least = math.log(op.least) if op.least else -math.inf
+        return [
+            Call(kernel, node.inputs, node.outputs, (*around, kind, *which, *counts), (log_least, op.weight, *numbers))
+        ]
+
+    return lower
+
+
+def _multinomial_loss(kernel: str) -> Lowering:
+    def lower(op: Op, node: Node, layouts: Layouts) -> list[Call] | None:
+        assert isinstance(op, MultinomialLogisticLoss)
+        x, label = node.inputs[:2]
         kind = label_type(label, x)
         if kind is None or turned(node, layouts):
             return None
         counts, numbers = _with_class_weights(op, x)
         ints = (*around_axis(x, op.axis, layouts), kind, *counts)
-        return [Call(kernel, node.inputs, node.outputs, ints, (*before, op.weight, *numbers))]
+        return [Call(kernel, node.inputs, node.outputs, ints, (LEAST, op.weight, *numbers))]
 
     return lower
 
@@ -78,13 +107,13 @@ def _accuracy(op: Op, node: Node, layouts: Layouts) -> list[Call] | None:
 
 
 FORWARD: dict[type[Op], Lowering] = {
-    SoftmaxLoss: _hard_label_loss("softmax_loss_forward", 0, 1),
-    MultinomialLogisticLoss: _hard_label_loss("multinomial_loss_forward", 0, 1, LEAST),
+    SoftmaxLoss: _softmax_loss("softmax_loss_forward", 0, 1),
+    MultinomialLogisticLoss: _multinomial_loss("multinomial_loss_forward"),
     SquareLoss: _square_loss,
     Accuracy: _accuracy,
 }
 BACKWARD: dict[type[Op], Lowering] = {
-    SoftmaxLoss: _hard_label_loss("softmax_loss_backward", 1, 0),
-    MultinomialLogisticLoss: _hard_label_loss("multinomial_loss_backward", 0, 1, LEAST),
+    SoftmaxLoss: _softmax_loss("softmax_loss_backward", 1, 0),
+    MultinomialLogisticLoss: _multinomial_loss("multinomial_loss_backward"),
     SquareLoss: _square_loss_back,
 }
