@@ -8,7 +8,7 @@ from mocha.ops.batch_norm import BatchNormTest, BatchNormTrain, MovingAverage, S
 from mocha.ops.class_weights import ClassWeights
 from mocha.ops.compound import Chain, Gradient
 from mocha.ops.contrastive import ContrastiveLoss
-from mocha.ops.conv import Convolution
+from mocha.ops.conv import Convolution, Deconvolution
 from mocha.ops.crop import Crop
 from mocha.ops.dense import InnerProduct, TransposedInnerProduct
 from mocha.ops.detection import BoxCode, DetectionOutput
