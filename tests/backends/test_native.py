@@ -92,6 +92,7 @@ WITHOUT_KERNEL = {
         for axes in ("1-D", "3-D")
     ),
     *(case.id for case in FAMILIES["detection"]),
+    *(f"Constant: {about}" for about in ("some numbers", "one number, float64")),
     *(f"InnerProduct: axis {axis}" for axis in (2, -1)),
     *(f"WassersteinLoss: {about}" for about in ("square metric", "other bins in the label", "images", "empty bins")),
 }

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from mocha.errors import ShapeError
-from mocha.ops import Concat, Fill, Identity, Reshape, Slice, Spec
+from mocha.ops import Concat, Constant, Fill, Identity, Reshape, Slice, Spec
 from mocha.testing.cases.shape import CASES
 
 F32 = np.dtype(np.float32)
@@ -77,3 +77,16 @@ def test_types_that_do_not_fit():
         Concat().infer(Spec((2, 3), F32), Spec((2, 3), np.dtype(np.float64)))
     with pytest.raises(ShapeError, match="expected float32 or float64"):
         Fill((2,), "int32").infer()
+
+
+def test_a_constant_is_its_array_and_nobody_can_change_it():
+    given = np.arange(6, dtype=np.float32).reshape(2, 3)
+    op = Constant.of(given)
+    given[0, 0] = 9
+    first = op.forward()
+    first[1, 1] = 7
+    np.testing.assert_array_equal(op.forward(), np.arange(6).reshape(2, 3))
+    assert op.infer() == Spec((2, 3), np.dtype(np.float32))
+    assert op == Constant.of(np.arange(6, dtype=np.float32).reshape(2, 3))
+    assert str(op) == "Constant(2x3 float32)"
+    assert Constant.of(0.5).forward().shape == ()

@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from mocha.errors import ShapeError, StateError
-from mocha.graph import Node, Program, Section, Value
+from mocha.graph import Kind, Node, Program, Section, Value
 from mocha.ops import Array
 from mocha.parameters import Registry, Store
 
@@ -161,6 +161,12 @@ class AbstractBackend(ABC):
     @abstractmethod
     def compile(self, program: Program) -> Executable:
         """Make a program ready to run."""
+
+    def allocate_states(self, program: Program) -> None:
+        """Make the states that a program keeps in the store and that are not there yet, 0 at first."""
+        for value in program.stored:
+            if value.kind is Kind.STATE and value.name not in self.store:
+                self.store.allocate(value.name, np.zeros(value.shape, value.dtype))
 
     def init(self) -> None:
         """Get ready. Done when the backend was made; here for programs that say so, as Mocha's do."""

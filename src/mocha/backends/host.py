@@ -40,6 +40,14 @@ class HostStore:
         """A copy of the values."""
         return self.arrays[key].copy()
 
+    def view(self, key: str) -> Array:
+        """The array itself. Who changes it must say so with `changed`."""
+        return self.arrays[key]
+
+    def changed(self) -> None:
+        """An array was changed through its `view`."""
+        self.version += 1
+
     def write(self, key: str, array: Array) -> None:
         """Overwrite the values."""
         self.arrays[key][...] = array

@@ -10,12 +10,15 @@ from mocha.graph.graph import Graph, Node, Section, Value
 from mocha.ops import Fill, Gradient, Sum
 
 
-def derive_gradients(graph: Graph, objective: Mapping[Value, float], wrt: Iterable[Value]) -> dict[Value, Value]:
+def derive_gradients(
+    graph: Graph, objective: Mapping[Value, float | Value], wrt: Iterable[Value]
+) -> dict[Value, Value]:
     """Append to the graph the nodes that compute the gradients of an objective.
 
     Args:
         graph: the graph; its new nodes are in section BACKWARD.
-        objective: scalar values and their weights; the objective is the weighted sum.
+        objective: values and their weights; the objective is the weighted sum of all their elements. A weight is a
+            number, or a value of the same shape with one for each element.
         wrt: the values whose gradients are wanted (parameters, inputs).
 
     Returns:
@@ -26,9 +29,13 @@ def derive_gradients(graph: Graph, objective: Mapping[Value, float], wrt: Iterab
     parts: dict[Value, list[Value]] = {}
     with graph.within("", Section.BACKWARD):
         for value, weight in objective.items():
-            if value in needed:
+            if value not in needed:
+                continue
+            if isinstance(weight, Value):
+                parts.setdefault(value, []).append(weight)
+            else:
                 with graph.within(value.producer.layer if value.producer else "", Section.BACKWARD):
-                    parts.setdefault(value, []).append(graph(Fill(value.shape, value.dtype.name, float(weight))))
+                    parts.setdefault(value, []).append(graph(Fill(value.shape, value.dtype.name, weight)))
     joined: dict[Value, Value] = {}
 
     def gradient_of(value: Value) -> Value | None:
@@ -36,7 +43,8 @@ def derive_gradients(graph: Graph, objective: Mapping[Value, float], wrt: Iterab
         if value not in joined and value in parts:
             found = parts[value]
             joined[value] = found[0] if len(found) == 1 else graph(Sum(), *found)
-            joined[value].name = f"d {value.name}"
+            if joined[value].producer is not None:
+                joined[value].name = f"d {value.name}"
         return joined.get(value)
 
     for node in reversed([n for n in graph.nodes if n.section is Section.FORWARD]):

@@ -17,7 +17,7 @@ from mocha.layers import Layer, OutputLayer, SourceLayer
 from mocha.layers.base import key_of
 from mocha.net.listing import describe
 from mocha.net.statistics import RunningMeans
-from mocha.net.topology import check_names, sorted_layers
+from mocha.net.topology import check_names, checked_layers, sorted_layers
 from mocha.net.views import BlobView, ParameterView
 from mocha.ops import Array, Spec
 from mocha.parameters import Parameter
@@ -44,6 +44,8 @@ class Net:
         seed: of initial weights, dropout and shuffling, 0 to 2**32 - 1; None for `MOCHA_SEED` from the environment, or
             a fixed number: a net is reproducible unless you vary this.
         force_backward: derive gradients for the data blobs too.
+        in_order: run the layers in the order given, as Caffe does: a blob may then be made anew by later layers, and
+            each layer reads what its bottoms are at its place.
 
     Attributes:
         layers: in running order.
@@ -63,13 +65,14 @@ class Net:
         *,
         seed: int | None = None,
         force_backward: bool = False,
+        in_order: bool = False,
     ) -> None:
         if backend.closed:
             raise StateError(f"net {name!r}: backend {backend.name!r} was shut down; make a new one.")
         self.name = name
         self.backend = backend
         self.seed = checked_seed(seed)
-        self.layers = sorted_layers(name, layers)
+        self.layers = checked_layers(name, layers) if in_order else sorted_layers(name, layers)
         self.counter = 0
         self._force_backward = force_backward
         self._frozen: set[str] = set()
@@ -183,9 +186,9 @@ class Net:
         return list(dict.fromkeys(self._borrowed))
 
     def trainable(self) -> list[Parameter]:
-        """The parameters that no frozen layer holds."""
+        """The parameters that no frozen layer holds, and whose own rate is not 0."""
         held = {p for claim in self._claims if claim.layer in self._frozen for p in claim.parameters}
-        return [p for p in self.parameters if p not in held]
+        return [p for p in self.parameters if p not in held and p.about.rate]
 
     def parameters_by_layer(self) -> dict[str, tuple[Parameter, ...]]:
         """Name of a layer -> its parameters."""
@@ -253,7 +256,9 @@ class Net:
         if self._closed or self.backend.closed:
             raise StateError(f"net {self.name!r}: the net or its backend was shut down; make a new one.")
         if key not in self._executables:
-            self._executables[key] = self.backend.compile(program())
+            made = program()
+            self.backend.allocate_states(made)
+            self._executables[key] = self.backend.compile(made)
         return self._executables[key]
 
     def forget(self, key: object) -> None:

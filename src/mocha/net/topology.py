@@ -45,6 +45,26 @@ def sorted_layers(net: str, layers: Sequence[Layer]) -> list[Layer]:
     return _rounds(net, layers)
 
 
+def checked_layers(net: str, layers: Sequence[Layer]) -> list[Layer]:
+    """The layers in the order given.
+
+    Raises:
+        TopologyError: a layer's bottom is made by no layer before it.
+    """
+    there = set[str]()
+    for layer in layers:
+        if not isinstance(layer, Layer):
+            raise TopologyError(f"net {net!r}: {layer!r} is not a layer; expected a list of layers.")
+        for bottom in layer.bottoms:
+            if bottom not in there:
+                raise TopologyError(
+                    f"net {net!r}: layer {layer.name!r} needs the blob {bottom!r}, which no layer before it makes. "
+                    f"{did_you_mean(bottom, there)}"
+                )
+        there.update(layer.tops)
+    return list(layers)
+
+
 def _rounds(net: str, layers: Sequence[Layer]) -> list[Layer]:
     waiting, done, there = list(layers), list[Layer](), set[str]()
     while waiting:

@@ -7,6 +7,7 @@ from mocha.ops.base import Array, Op, Shape, Spec
 from mocha.ops.batch_norm import BatchNormTest, BatchNormTrain, MovingAverage, ScaleChannels
 from mocha.ops.class_weights import ClassWeights
 from mocha.ops.compound import Chain, Gradient
+from mocha.ops.constant import Constant
 from mocha.ops.contrastive import ContrastiveLoss
 from mocha.ops.conv import Convolution, Deconvolution
 from mocha.ops.crop import Crop
@@ -72,7 +73,7 @@ __all__ = [
     "BinaryAccuracy", "BinaryCrossEntropyLoss", "GaussianKLLoss", "HingeLoss", "SoftlabelSoftmaxLoss",
     "ContrastiveLoss", "InfogainLoss", "MulticlassHingeLoss", "RankAccuracy", "SigmoidCrossEntropyLoss",
     "GroundMetric", "WassersteinLoss",
-    "Concat", "Fill", "Identity", "Reorder", "Reshape", "Slice", "StopGradient", "Dropout",
+    "Concat", "Constant", "Fill", "Identity", "Reorder", "Reshape", "Slice", "StopGradient", "Dropout",
     "Tile", "Transpose", "Window",
     "MaxPoolingAlong", "MeanPoolingAlong",
     "Crop",

@@ -31,6 +31,12 @@ class Store(Protocol):
     def read(self, key: str) -> Array:
         """A copy of the values."""
 
+    def view(self, key: str) -> Array:
+        """An array that shows the values, and through which they can be changed; who does that calls `changed`."""
+
+    def changed(self) -> None:
+        """Values were changed through a `view`."""
+
     def write(self, key: str, array: Array) -> None:
         """Overwrite the values; shape and type are those allocated."""
 

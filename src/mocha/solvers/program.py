@@ -6,8 +6,6 @@ import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from mocha.errors import TopologyError
 from mocha.graph import Graph, Phase, Program, Section, Value, build_program
 from mocha.ops import ClipByNorm, GlobalNorm
@@ -47,9 +45,7 @@ def training_program(net: Net, method: SolverMethod, params: Parameters, keep: I
     program = build_program(
         f"{net.name}/{method.name}", graph, gradients, keep=keep, channels_last=net.backend.channels_last
     )
-    for value in program.stored:
-        if value.name.startswith(prefix) and value.name not in net.backend.store:
-            net.backend.store.allocate(value.name, np.zeros(value.shape, value.dtype))
+    net.backend.allocate_states(program)
     return program
 
 

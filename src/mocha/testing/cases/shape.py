@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from mocha.ops import Concat, Fill, Identity, Reorder, Reshape, Slice, StopGradient
+import numpy as np
+
+from mocha.ops import Concat, Constant, Fill, Identity, Reorder, Reshape, Slice, StopGradient
 from mocha.testing.case import Case
 
 CASES: list[Case] = [
@@ -30,5 +32,7 @@ CASES: list[Case] = [
     Case("zeros", Fill((2, 3), "float32"), ()),
     Case("a number, float64", Fill((3, 2, 2), "float64", -1.5), ()),
     Case("scalar", Fill((), "float32", 1.0), ()),
+    Case("some numbers", Constant.of(np.linspace(-1, 1, 6, dtype=np.float32).reshape(2, 3)), ()),
+    Case("one number, float64", Constant.of(np.float64(0.5)), ()),
 ]
 """The cases."""
