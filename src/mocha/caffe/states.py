@@ -116,13 +116,22 @@ def _write_hdf5(path: PathLike, state: SolverState) -> None:
             history.create_dataset(str(at), data=array, dtype="f8" if array.dtype == "f8" else "f4")
 
 
+def read_blob(path: PathLike) -> Array:
+    """The array of a file that holds one `BlobProto`.
+
+    Raises:
+        FormatError: the file is missing, damaged, or something else.
+    """
+    return blob_array(parse_binary(read_bytes(path), caffe_pb2.BlobProto, str(path), unknown=[]), str(path))
+
+
 def read_mean(path: PathLike) -> Array:
     """A mean image, (C, H, W), channels in the order of the data, BGR as a rule.
 
     Raises:
         FormatError: the file is missing, damaged, or has not the mean of one image.
     """
-    mean = blob_array(parse_binary(read_bytes(path), caffe_pb2.BlobProto, str(path), unknown=[]), str(path))
+    mean = read_blob(path)
     if mean.ndim == 4 and len(mean) == 1:
         mean = mean[0]
     if mean.ndim != 3:

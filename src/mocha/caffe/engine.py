@@ -1,0 +1,348 @@
+"""A Caffe net on a backend: its layers and parameters, and the programs that run all of it or some layers of it.
+
+A program of some layers takes the blobs that come from outside the range as inputs, so that any range can be run on
+whatever numbers the caller has put there. Gradients start from seeds: numbers for each element of the blobs that leave
+the range, which the caller may change between forward and backward.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from mocha.backends import AbstractBackend, Executable
+from mocha.caffe.definition import loss_weights
+from mocha.caffe.layer_types import CaffeLayer, layer_class
+from mocha.caffe.layer_types.arrange import Filter
+from mocha.caffe.layer_types.base import multipliers
+from mocha.caffe.layer_types.sources import HDF5Output, SourceOfCaffe
+from mocha.data import Feed, Sink
+from mocha.errors import ConfigError, MochaError, ShapeError
+from mocha.graph import Graph, Kind, Phase, Program, Value, build_program, derive_gradients
+from mocha.layers import Borrowed
+from mocha.ops import Array, Spec
+from mocha.parameters import Parameter
+from mocha.random import checked_seed
+
+_numbers = itertools.count()
+
+
+@dataclasses.dataclass(frozen=True)
+class Range:
+    """Some layers in a row, by their numbers, both included."""
+
+    first: int
+    last: int
+
+
+@dataclasses.dataclass
+class Lowered:
+    """Some layers as a graph.
+
+    Attributes:
+        graph: their ops.
+        first: name of a blob -> its first value in the graph; `graph.blobs` has the last one.
+        inputs: names of the blobs that come from outside, and their specs.
+        leaving: names of the blobs that no layer of the range uses in their last version.
+    """
+
+    graph: Graph
+    first: dict[str, Value]
+    inputs: dict[str, Spec]
+    leaving: list[str]
+
+
+class Engine:
+    """The layers of a net, its parameters, and its programs.
+
+    Args:
+        net: a `NetParameter`: upgraded, filtered, with splits.
+        phase: TRAIN or TEST: which statistics, dropout and data it uses.
+        backend: who holds the parameters and runs the programs. Nets on one backend share parameters by layer name.
+        seed: of fillers, dropout and shuffling.
+
+    Attributes:
+        message: the net.
+        layers: in the order in which they run.
+        parameters: for each layer its blobs' parameters, those that belong to another layer included.
+        specs: name of a blob -> its shape and type, as the sources have them now.
+        counter: training passes so far.
+        feeds: name of a source -> its stream of batches.
+
+    Raises:
+        ConfigError: a layer cannot be.
+        ShapeError: shapes do not fit, the layer is named.
+    """
+
+    def __init__(self, net: Any, phase: Phase, backend: AbstractBackend, *, seed: int | None = None) -> None:
+        self.message = net
+        self.phase = phase
+        self.backend = backend
+        self.seed = checked_seed(seed)
+        self.prefix = f"caffe{next(_numbers)}/"
+        self.counter = 0
+        self.layers: list[CaffeLayer] = []
+        self.parameters: list[list[Parameter]] = []
+        self.specs: dict[str, Spec] = {}
+        self.feeds: dict[str, Feed] = {}
+        self.sinks: dict[str, Sink] = {}
+        self.held: dict[str, Spec] = {}
+        self._executables: dict[object, Executable] = {}
+        self._make_layers()
+
+    @property
+    def force_backward(self) -> bool:
+        """Whether gradients are wanted for everything."""
+        return bool(self.message.force_backward)
+
+    # -- making
+
+    def _make_layers(self) -> None:
+        """Layer after layer: shapes, parameters, who owns what."""
+        owners: dict[str, Borrowed] = {}
+        graph, names = Graph(self.phase), set[str]()
+        for message in self.message.layer:
+            with graph.within(message.name):
+                layer = self._make_layer(message, names)
+                specs = [graph.blobs[bottom].spec for bottom in layer.bottoms]
+                layer = self._with_owners(layer, specs, owners)
+                self.layers.append(layer)
+                self._lower_layer(graph, layer, claim=True)
+        self.specs = {name: value.spec for name, value in graph.blobs.items()}
+
+    def _make_layer(self, message: Any, names: set[str]) -> CaffeLayer:
+        key = message.name
+        for number in itertools.count(2):  # two layers of one name have parameters of their own
+            if key not in names:
+                break
+            key = f"{message.name}#{number}"
+        names.add(key)
+        layer = layer_class(message)(
+            name=message.name or f"(unnamed {message.type})",
+            bottoms=tuple(message.bottom),
+            tops=tuple(message.top),
+            about=message,
+            param_key=key,
+            loss_weights=loss_weights(message),
+        )
+        if len(message.propagate_down) not in (0, len(message.bottom)):
+            layer.refuse(f"{len(message.propagate_down)} propagate_down entries; expected none or one a bottom")
+        if isinstance(layer, SourceOfCaffe):
+            source = layer.open(self.seed)
+            if source is not None:
+                self.feeds[layer.name] = Feed(source)
+            else:
+                self.held.update(layer.specs())
+        if isinstance(layer, HDF5Output):
+            self.sinks[layer.name] = layer.open_sink()
+        return layer
+
+    def _with_owners(self, layer: CaffeLayer, specs: Sequence[Spec], owners: dict[str, Borrowed]) -> CaffeLayer:
+        """The layer with the shared parameters that earlier ones own; its own are remembered."""
+        if not any(spec.name for spec in layer.about.param):
+            return layer
+        blobs = layer.blobs(*specs)
+        found: list[Borrowed | None] = []
+        for spec, blob in zip(layer.about.param, blobs, strict=False):
+            found.append(owners.get(spec.name) if spec.name else None)
+            if spec.name and spec.name not in owners:
+                owners[spec.name] = Borrowed(layer.param_key, blob.name, learns=True)
+        return layer.copy(owners=tuple(found)) if any(found) else layer
+
+    # -- lowering
+
+    def _lower_layer(self, graph: Graph, layer: CaffeLayer, *, claim: bool = False, count: int = -1) -> None:
+        registry = self.backend.registry
+        if isinstance(layer, SourceOfCaffe):
+            specs = self.held if layer.name not in self.feeds else self.feeds[layer.name].source.specs
+            for top in layer.tops:
+                graph.input(top, specs[top])
+            if claim:
+                self.parameters.append([])
+            return
+        inputs = [graph.blobs[bottom] for bottom in layer.bottoms]
+        borrowed = [registry.find(loan.key, loan.name) for loan in layer.borrows()]
+        wanted = layer.parameters(*(x.spec for x in inputs), *(p.about.spec for p in borrowed))
+        own = registry.claim(layer.name, layer.param_key, wanted) if wanted else ()
+        if claim:
+            mine, lent = iter(own), iter(borrowed)
+            n = len(own) + len(borrowed)
+            owners = [*layer.owners, *(None,) * n][:n]
+            self.parameters.append([next(mine) if owner is None else next(lent) for owner in owners])
+        if isinstance(layer, Filter) and count >= 0:
+            layer = layer.copy(count=count)
+        params = [graph.parameter(p.key, p.about.spec) for p in (*own, *borrowed)]
+        tops = layer.lower(graph, inputs, params)
+        if len(tops) != len(layer.tops):
+            raise MochaError(
+                f"layer {layer.name!r} ({layer.kind}) gave {len(tops)} values; expected {len(layer.tops)}."
+            )
+        for top, value in zip(layer.tops, tops, strict=True):
+            graph.blobs[top] = value
+            if value.producer is not None:
+                value.name = top
+
+    def lower(self, part: Range, counts: Mapping[str, int] | None = None) -> Lowered:
+        """Some layers as a graph; `counts` says how many rows each Filter among them keeps."""
+        graph, first = Graph(self.phase), dict[str, Value]()
+        inputs: dict[str, Spec] = {}
+        used: dict[Value, None] = {}
+        for layer in self.layers[part.first : part.last + 1]:
+            with graph.within(layer.name):
+                for bottom in layer.bottoms:
+                    if bottom not in graph.blobs:
+                        inputs[bottom] = self.specs[bottom]
+                        first[bottom] = graph.input(bottom, self.specs[bottom])
+                    used[graph.blobs[bottom]] = None
+                self._lower_layer(graph, layer, count=(counts or {}).get(layer.name, -1))
+                for top in layer.tops:
+                    first.setdefault(top, graph.blobs[top])
+                    if isinstance(layer, SourceOfCaffe):
+                        inputs[top] = graph.blobs[top].spec
+        leaving = [name for name, value in graph.blobs.items() if value not in used or self._weight_of(name, part)]
+        for value in graph.sources(Kind.STATE):
+            value.name = self.prefix + value.name
+        return Lowered(graph, first, inputs, [name for name in leaving if name not in inputs])
+
+    def _weight_of(self, name: str, part: Range) -> float:
+        return next(
+            (
+                weight
+                for layer in self.layers[part.first : part.last + 1]
+                for top, weight in zip(layer.tops, layer.loss_weights, strict=False)
+                if top == name and weight
+            ),
+            0.0,
+        )
+
+    @property
+    def loss_weights(self) -> dict[str, float]:
+        """Name of each blob -> what it counts in the objective."""
+        weights = dict.fromkeys(self.specs, 0.0)
+        for layer in self.layers:
+            weights.update(zip(layer.tops, layer.loss_weights, strict=False))
+        return weights
+
+    def learnable(self) -> list[Parameter]:
+        """All parameters, each once, in the order of the layers: what solver states are about."""
+        return list(dict.fromkeys(p for group in self.parameters for p in group))
+
+    def learning(self) -> list[Parameter]:
+        """Those of them that have a gradient."""
+        if not self.force_backward:
+            return [p for p in self.learnable() if p.about.rate]
+        statistics = {
+            p
+            for layer, group in zip(self.layers, self.parameters, strict=True)
+            for i, p in enumerate(group)
+            if p.about.rate == 0 and multipliers(layer.about, i)[0] != 0 and layer.kind == "BatchNorm"
+        }
+        return [p for p in self.learnable() if p not in statistics and not self._is_statistic(p)]
+
+    def _is_statistic(self, parameter: Parameter) -> bool:
+        return any(
+            parameter in group and layer.kind == "BatchNorm"
+            for layer, group in zip(self.layers, self.parameters, strict=True)
+        )
+
+    # -- programs
+
+    def seeded(self, lowered: Lowered) -> dict[str, Value]:
+        """Name of each blob that leaves -> the state that its gradient starts from."""
+        return {
+            name: lowered.graph.state(f"{self.prefix}seed/{name}", lowered.graph.blobs[name].spec)
+            for name in lowered.leaving
+            if np.issubdtype(lowered.graph.blobs[name].dtype, np.floating)
+        }
+
+    def wanted(self, lowered: Lowered) -> list[Value]:
+        """What gradients are asked for: parameters, and with `force_backward` what comes in."""
+        graph = lowered.graph
+        present = {value.name for value in graph.sources(Kind.PARAMETER)}
+        wrt = [graph.parameter(p.key, p.about.spec) for p in self.learning() if p.key in present]
+        return wrt + ([lowered.first[name] for name in lowered.inputs] if self.force_backward else [])
+
+    def program(self, part: Range, counts: Mapping[str, int] | None, *, gradients_of_inputs: bool) -> Program:
+        """Forward and backward of some layers, everything kept readable."""
+        lowered = self.lower(part, counts)
+        graph = lowered.graph
+        seeds = self.seeded(lowered)
+        wrt = self.wanted(lowered)
+        if gradients_of_inputs:
+            wrt = list(dict.fromkeys([*wrt, *(lowered.first[name] for name in lowered.inputs)]))
+        found = derive_gradients(graph, {graph.blobs[name]: seed for name, seed in seeds.items()}, wrt)
+        gradients = {name: found[value] for name, value in lowered.first.items() if value in found}
+        gradients.update((value.name, found[value]) for value in wrt if value.kind is Kind.PARAMETER and value in found)
+        graph.losses.clear()  # the face adds up losses from the blobs
+        program = build_program(
+            self.message.name or "net", graph, gradients, keep=None, channels_last=self.backend.channels_last
+        )
+        self.backend.allocate_states(program)
+        return program
+
+    def executable(self, part: Range, counts: Mapping[str, int], *, gradients_of_inputs: bool) -> Executable:
+        """The compiled program of some layers."""
+        key = (part, tuple(sorted(counts.items())), gradients_of_inputs)
+        if key not in self._executables:
+            self.initialize()
+            program = self.program(part, counts, gradients_of_inputs=gradients_of_inputs)
+            self._executables[key] = self.backend.compile(program)
+        return self._executables[key]
+
+    def initialize(self) -> None:
+        """Give parameters their first values, those that have none."""
+        for parameter in self.learnable():
+            if not parameter.initialized:
+                self.backend.registry.initialize(parameter, self.seed)
+
+    def scalars(self, *, advance: bool) -> dict[str, float]:
+        """What random ops read; a training pass counts."""
+        now = {"seed": float(self.seed), "counter": float(self.counter)}
+        self.counter += advance
+        return now
+
+    # -- shapes
+
+    def reshape(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        """Give blobs that the user fills other shapes; all others follow.
+
+        Raises:
+            ShapeError: a layer cannot follow; nothing has changed then.
+        """
+        changed = {name: Spec(tuple(shape), self.held[name].dtype) for name, shape in shapes.items()}
+        if all(self.held[name] == spec for name, spec in changed.items()):
+            return
+        before = self.held
+        self.held = {**before, **changed}
+        try:
+            lowered = self.lower(Range(0, len(self.layers) - 1))
+        except (ShapeError, ConfigError):
+            self.held = before
+            raise
+        self.specs = {name: value.spec for name, value in lowered.graph.blobs.items()}
+        for executable in self._executables.values():
+            executable.close()
+        self._executables.clear()
+        for key in [key for key in self._seed_keys() if key in self.backend.store]:
+            self.backend.store.free(key)
+
+    def _seed_keys(self) -> list[str]:
+        return [f"{self.prefix}seed/{name}" for name in self.specs]
+
+    def read_batches(self) -> dict[str, Array]:
+        """The next batch of each source that has batches."""
+        return {top: array for feed in self.feeds.values() for top, array in feed.next().items()}
+
+    def close(self) -> None:
+        """Stop threads, close files, give memory back."""
+        for feed in self.feeds.values():
+            feed.close()
+        for sink in self.sinks.values():
+            sink.close()
+        for executable in self._executables.values():
+            executable.close()
+        self._executables.clear()
