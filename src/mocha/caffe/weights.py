@@ -79,8 +79,10 @@ def write_weights(
     weights: Mapping[str, Sequence[Array | None]],
     net: Any = None,
     diffs: Mapping[str, Sequence[Array | None]] | None = None,
+    *,
+    hdf5: bool | None = None,
 ) -> None:
-    """Write a weights file, as a whole or not at all: HDF5 if its name ends in ``.h5``, else binary.
+    """Write a weights file, as a whole or not at all.
 
     Args:
         path: the file.
@@ -89,6 +91,7 @@ def write_weights(
         net: a `NetParameter` whose layers' definitions go into the binary file, as Caffe writes them; in HDF5 its
             layers without arrays get an empty group. Without it there are names only.
         diffs: gradients, in the same way. They need an array each.
+        hdf5: whether it is HDF5, else binary; None for HDF5 if the file's name ends in ``.h5``.
 
     Raises:
         ConfigError: a name that the net has not, an array that is None, or too much for the format.
@@ -96,7 +99,7 @@ def write_weights(
     """
     if net is not None and (strangers := set(weights) - {layer.name for layer in net.layer}):
         raise ConfigError(f"weights of layers {sorted(strangers)}: the net has no such layers. Rename or leave out.")
-    if Path(path).suffix == ".h5":
+    if hdf5 or (hdf5 is None and Path(path).suffix == ".h5"):
         _write_hdf5(path, weights, net, diffs)
     else:
         write_bytes(path, _as_net(weights, net, diffs or {}, str(path)).SerializeToString())
