@@ -19,6 +19,7 @@ from mkdocs.structure.files import File, Files
 
 import mocha
 import mocha.testing
+from mocha.caffe.layer_types import TYPES
 from mocha.cli import main
 from mocha.console import quiet
 from mocha.testing import catalogue
@@ -74,6 +75,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     pages = {path_of(row.entry): entry_page(row) for row in rows}
     pages.update((f"reference/tools/{name}.md", text) for _, name, text in tool_pages())
     pages["reference/catalogue.md"] = catalogue_page(rows)
+    pages["reference/caffe-layers.md"] = caffe_layers_page()
     for path, text in pages.items():
         files.append(File.generated(config, path, content=text))
     return files
@@ -140,6 +142,28 @@ in front of the backends.
 
 {table(head, lines)}
 """
+
+
+def caffe_layers_page() -> str:
+    """The table of Caffe's layer types."""
+    lines = [
+        (f"`{name}`", flowing(inspect.cleandoc(cls.__doc__ or "").partition("\n\n")[0]), bounds(cls.bottom_counts),
+         bounds(cls.top_counts))
+        for name, cls in sorted(TYPES.items())
+    ]  # fmt: skip
+    return f"""# Caffe's layer types
+
+What a layer of each type does in a net of Caffe's, and how many bottoms and tops it may have. Its properties are those
+of Caffe's messages. See [Caffe's nets and scripts](../guide/caffe.md).
+
+{table(("Type", "What it computes", "Bottoms", "Tops"), lines)}
+"""
+
+
+def bounds(counts: tuple[int, int | None]) -> str:
+    """A smallest and a largest number in words."""
+    low, high = counts
+    return f"{low} or more" if high is None else str(low) if low == high else f"{low} to {high}"
 
 
 def tool_pages() -> Iterator[tuple[str, str, str]]:
