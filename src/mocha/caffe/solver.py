@@ -60,7 +60,7 @@ class Solver:
         self._losses: list[float] = []
         self._callbacks: list[tuple[Callable[[], Any], Callable[[], Any]]] = []
         self._executables: dict[str, Executable] = {}
-        self._stop = False
+        self._stop = self._snapshot_asked = False
         seed = self.param.random_seed if self.param.random_seed >= 0 else None
         message, phase_message = self._train_net()
         self.net = Net(phase_message, TRAIN, backend=None, seed=seed, allow_python_layers=allow_python_layers)
@@ -150,7 +150,8 @@ class Solver:
             self._losses = [*self._losses, loss][-self.param.average_loss :]
             if self.param.display > 0 and (self.iter - 1) % self.param.display == 0:
                 self._display()
-            if self._due(self.param.snapshot):
+            if self._due(self.param.snapshot) or self._snapshot_asked:
+                self._snapshot_asked = False
                 self.snapshot()
 
     def _due(self, interval: int) -> bool:
@@ -232,6 +233,9 @@ class Solver:
         self.step(max(0, self.param.max_iter - self.iter))
         if self.param.snapshot_after_train and (not self._due(self.param.snapshot) or self.iter == start):
             self.snapshot()
+        if self._stop:
+            logger().info("Optimization stopped early.")
+            return
         if self._due(self.param.display):
             logger().info("Iteration %d, loss = %g", self.iter, self.net.forward_loss())
         if self._tests_now():
@@ -241,6 +245,10 @@ class Solver:
     def stop(self) -> None:
         """End `step` or `solve` after this iteration."""
         self._stop = True
+
+    def ask_for_snapshot(self) -> None:
+        """Write a snapshot after this iteration."""
+        self._snapshot_asked = True
 
     # -- what is told
 

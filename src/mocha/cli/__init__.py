@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 import mocha
+from mocha.cli.caffe import caffe
 from mocha.cli.check import check
 from mocha.cli.convert import convert
 from mocha.cli.demo import demo
@@ -33,7 +34,7 @@ def main() -> None:
     """Mocha for Python: train nets of layers over named blobs."""
 
 
-for command in (demo, convert, time, check, info):
+for command in (demo, convert, caffe, time, check, info):
     main.add_command(command)
 
 
