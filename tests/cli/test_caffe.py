@@ -4,6 +4,9 @@ import logging
 import os
 import shutil
 import signal
+import subprocess
+import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,7 @@ from click.testing import CliRunner
 
 import mocha.caffe as caffe
 from mocha.cli import main
+from mocha.errors import ConfigError
 
 RUNS = Path(__file__).parents[1] / "vectors" / "solvers"
 
@@ -115,3 +119,39 @@ def test_upgrade():
 def test_missing_files_are_told():
     for words in (("train", "-solver", "no.prototxt"), ("time", "-model", "no.prototxt"), ("upgrade", "no", "new")):
         assert "no.prototxt" in run(*words, code=1) or "no:" in run(*words, code=1)
+
+
+SCRIPT = """
+import sys
+import caffe
+from caffe import layers as L, params as P
+from caffe.proto import caffe_pb2
+import caffe.io
+
+net = caffe.NetSpec()
+net.data = L.Input(shape=dict(dim=[1, 2, 4, 4]))
+net.pool = L.Pooling(net.data, kernel_size=2, stride=2, pool=P.Pooling.MAX)
+open("spec.prototxt", "w").write(str(net.to_proto()))
+made = caffe.Net("spec.prototxt", caffe.TEST)
+caffe.set_mode_gpu()
+made.blobs["data"].data[...] = 3
+print(sys.argv[1:], made.forward()["pool"].sum(), caffe_pb2.TRAIN, __name__)
+"""
+
+
+def test_a_script_runs_without_a_change():
+    """In a process of its own: `import caffe` has another meaning from then on."""
+    Path("script.py").write_text(SCRIPT)
+    command = [sys.executable, "-W", "error", "-m", "mocha", "caffe", "run", "script.py", "one", "-two"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "['one', '-two'] 24.0 0 __main__"
+    assert "nets run on the processor" in done.stderr
+
+
+def test_another_caffe_is_not_put_aside(monkeypatch):
+    monkeypatch.setitem(sys.modules, "caffe", types.ModuleType("caffe"))
+    with pytest.raises(ConfigError, match="imported as caffe already"):
+        caffe.stand_in()
+    assert "there is no script no.py" in run("run", "no.py", code=1)

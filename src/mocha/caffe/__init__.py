@@ -34,6 +34,7 @@ from mocha.caffe.solver import (
     Solver,
     get_solver,
 )
+from mocha.caffe.standin import run_script, stand_in
 from mocha.caffe.states import SolverState, read_mean, read_state, write_mean, write_state
 from mocha.caffe.unknown import UnknownField, UnknownFieldWarning
 from mocha.caffe.weights import read_weights, read_weights_net, write_weights
@@ -53,7 +54,8 @@ __all__ = [
     "Solver", "SGDSolver", "NesterovSolver", "AdaGradSolver", "RMSPropSolver", "AdaDeltaSolver", "AdamSolver",
     "get_solver", "mocha_net", "mocha_layers", "Classifier", "Detector", "Timer",
     "set_mode_cpu", "set_mode_gpu", "set_device", "set_random_seed", "solver_count", "set_solver_count", "solver_rank",
-    "set_solver_rank", "set_multiprocess", "has_nccl", "init_log", "log", "allow_python_layers",
+    "set_solver_rank", "set_multiprocess", "has_nccl", "init_log", "log", "allow_python_layers", "stand_in",
+    "run_script",
     "classifier", "coord_map", "draw", "io", "net_spec", "proto",
     "SolverState", "UnknownField", "UnknownFieldWarning", "parse_net", "parse_solver", "read_mean", "read_net",
     "read_solver", "read_state", "read_weights", "read_weights_net", "write_mean", "write_net", "write_state",

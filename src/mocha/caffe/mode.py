@@ -6,7 +6,6 @@ import time
 
 from mocha.backends import AbstractBackend, DefaultBackend
 from mocha.console import logger
-from mocha.errors import BackendUnavailable
 
 _state = {"seed": -1, "solver_count": 1, "solver_rank": 0}
 
@@ -16,12 +15,11 @@ def set_mode_cpu() -> None:
 
 
 def set_mode_gpu() -> None:
-    """Run nets on the graphics card.
+    """Asks for the graphics card. There is no backend for it yet, so that nets run on the processor, as a warning says.
 
-    Raises:
-        BackendUnavailable: there is no such backend yet.
+    They compute the same, so that a script that asks for it can go on.
     """
-    raise BackendUnavailable("set_mode_gpu: there is no backend for graphics cards yet. Call set_mode_cpu().")
+    logger().warning("caffe.set_mode_gpu: there is no backend for graphics cards yet; nets run on the processor.")
 
 
 def set_device(device_id: int) -> None:

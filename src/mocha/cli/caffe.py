@@ -165,6 +165,20 @@ def time_(model: Path, iterations: int, phase: str, level: int, stage: str, allo
     net.close()
 
 
+@caffe.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.argument("script", type=click.Path(path_type=Path))
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+@_python_layers
+def run(script: Path, arguments: tuple[str, ...], allow_python_layers: bool) -> None:
+    """Run a Python script of yours that imports caffe, without a change.
+
+    Within SCRIPT, `import caffe` means mocha.caffe; ARGUMENTS are what it gets.
+    """
+    if allow_python_layers:
+        pycaffe.allow_python_layers()
+    pycaffe.run_script(script, arguments)
+
+
 @caffe.command()
 @click.argument("source", type=click.Path(path_type=Path))
 @click.argument("target", type=click.Path(path_type=Path))
