@@ -131,6 +131,50 @@ const char* select_rows_backward(const Step& step) {
     return nullptr;
 }
 
+constexpr const char* no_such_cell = "a place is not the number of a cell";
+
+// The cell of its plane that a place names; -1 for none, -2 for what is none of its cells.
+template <class T>
+MOCHA_INLINE int64_t cell_at(const void* places, int64_t type, int64_t i, int64_t cells) {
+    const double place = number_at<T>(places, type, i);
+    if (!(place > -2 && place < static_cast<double>(cells))) return -2;
+    return place <= -1 ? -1 : static_cast<int64_t>(place);
+}
+
+// ints = {planes, numbers in a plane, cells of a plane, type of the places}, in = {x, places}, out = {y}. A thread has
+// whole planes.
+template <class T>
+const char* unpool_forward(const Step& step) {
+    const int64_t planes = step.ints[0], n = step.ints[1], cells = step.ints[2], type = step.ints[3];
+    for (int64_t i = 0; i < planes * n; ++i)
+        if (cell_at<T>(step.in[1], type, i, cells) == -2) return no_such_cell;
+    parallel_ranges(step.threads, planes, ceil_div(worth, most(cells, 1)), [&](int, int64_t begin, int64_t end) {
+        clear_rows(output<T>(step, 0) + begin * cells, end - begin, cells);
+        for (int64_t p = begin; p < end; ++p)
+            for (int64_t i = p * n; i < (p + 1) * n; ++i) {
+                const int64_t cell = cell_at<T>(step.in[1], type, i, cells);
+                if (cell >= 0) output<T>(step, 0)[p * cells + cell] += input<T>(step, 0)[i];
+            }
+    });
+    return nullptr;
+}
+
+// ints as in `unpool_forward`, in = {places, dy}, out = {dx}
+template <class T>
+const char* unpool_backward(const Step& step) {
+    const int64_t planes = step.ints[0], n = step.ints[1], cells = step.ints[2], type = step.ints[3];
+    for (int64_t i = 0; i < planes * n; ++i)
+        if (cell_at<T>(step.in[0], type, i, cells) == -2) return no_such_cell;
+    parallel_ranges(step.threads, planes, ceil_div(worth, most(n, 1)), [&](int, int64_t begin, int64_t end) {
+        for (int64_t p = begin; p < end; ++p)
+            for (int64_t i = p * n; i < (p + 1) * n; ++i) {
+                const int64_t cell = cell_at<T>(step.in[0], type, i, cells);
+                output<T>(step, 0)[i] = cell >= 0 ? input<T>(step, 1)[p * cells + cell] : T(0);
+            }
+    });
+    return nullptr;
+}
+
 }  // namespace
 
 #define MOCHA_BOTH(name) {#name, 4, name<float>, numbers_scratch}, {#name, 8, name<double>, numbers_scratch}
@@ -138,7 +182,12 @@ const char* select_rows_backward(const Step& step) {
 extern const Kernel gather_kernels[];
 const Kernel gather_kernels[] = {
     MOCHA_BOTH(take_rows_forward),    MOCHA_BOTH(take_rows_backward),  MOCHA_BOTH(select_rows_forward),
-    MOCHA_BOTH(select_rows_backward), {nullptr, 0, nullptr, nullptr},
+    MOCHA_BOTH(select_rows_backward),
+    {"unpool_forward", 4, unpool_forward<float>, nullptr},
+    {"unpool_forward", 8, unpool_forward<double>, nullptr},
+    {"unpool_backward", 4, unpool_backward<float>, nullptr},
+    {"unpool_backward", 8, unpool_backward<double>, nullptr},
+    {nullptr, 0, nullptr, nullptr},
 };
 
 }  // namespace mocha::MOCHA_ISA

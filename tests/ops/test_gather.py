@@ -4,7 +4,7 @@ from tests.ops.caffe_vectors import available_backends, check_against_caffe
 
 from mocha.errors import FormatError, ShapeError
 from mocha.graph import Graph, Section, build_program
-from mocha.ops import AddBias, SelectRows, Spec, TakeRows
+from mocha.ops import AddBias, SelectRows, Spec, TakeRows, Unpool
 
 F = np.dtype(np.float32)
 X = np.arange(6.0).reshape(3, 2)
@@ -83,3 +83,40 @@ CAFFE = [
 @pytest.mark.parametrize(("name", "compose"), CAFFE, ids=[name for name, _ in CAFFE])
 def test_against_caffe(name, compose):
     check_against_caffe(name, compose, behind_scale=name != "embed")
+
+
+def test_unpooling():
+    x = np.array([[[[1.0, 2.0], [4.0, 8.0]]]])
+    places = np.array([[[[0.0, 5.0], [5.9, -1.0]]]])
+    y = Unpool(2, 3).forward(x, places)
+    np.testing.assert_array_equal(y, [[[[1, 0, 0], [0, 0, 6]]]])
+    dx, none = Unpool(2, 3).backward([np.arange(6.0).reshape(1, 1, 2, 3)], [Spec.of(x), places], [], (True, False))
+    np.testing.assert_array_equal(dx, [[[[0, 5], [5, 0]]]])
+    assert none is None
+    with pytest.raises(FormatError, match=r"place 1 is 6.0; expected -1, or a number from 0 to 5"):
+        Unpool(2, 3).forward(x, np.array([[[[0.0, 6.0], [0.0, 0.0]]]]))
+    with pytest.raises(FormatError, match=r"place 0 is nan"):
+        Unpool(2, 3).forward(x, np.full((1, 1, 2, 2), np.nan))
+    with pytest.raises(ShapeError, match="twice"):
+        Unpool(2, 3).infer(Spec((1, 1, 2, 2), F), Spec((1, 1, 2, 3), F))
+
+
+def test_unpooling_puts_back_what_pooling_took():
+    """On each backend, in one graph, as a net does it."""
+    from mocha.ops import MaxPooling, WinnerPlaces
+
+    x = np.random.default_rng(3).permutation(48).reshape(1, 2, 6, 4).astype(np.float32) + 1
+    for kind in available_backends():
+        with kind() as backend:
+            g = Graph()
+            given = g.input("x", Spec.of(x))
+            pooling = MaxPooling((2, 2), (2, 2))
+            y, winners = g.apply(pooling, given)
+            g.blobs["back"] = g(Unpool(6, 4), y, g(WinnerPlaces(pooling), given, winners))
+            program = build_program("unpool", g, {}, keep=None, channels_last=backend.channels_last)
+            executable = backend.compile(program)
+            executable.run(Section.FORWARD, feeds={"x": x})
+            found = executable.blob("back")
+        windows = x.reshape(1, 2, 3, 2, 2, 2)
+        largest = windows.max(axis=(3, 5), keepdims=True)
+        np.testing.assert_array_equal(found.reshape(windows.shape), np.where(windows == largest, windows, 0))

@@ -13,7 +13,7 @@ from mocha.ops.conv import Convolution, Deconvolution
 from mocha.ops.crop import Crop
 from mocha.ops.dense import InnerProduct, TransposedInnerProduct
 from mocha.ops.detection import BoxCode, DetectionOutput
-from mocha.ops.gather import SelectRows, TakeRows
+from mocha.ops.gather import SelectRows, TakeRows, Unpool
 from mocha.ops.index import Argmax, OneHot, TopK
 from mocha.ops.label_loss import InfogainLoss, MulticlassHingeLoss, RankAccuracy
 from mocha.ops.loss import Accuracy, MultinomialLogisticLoss, SoftmaxLoss, SquareLoss
@@ -77,7 +77,7 @@ __all__ = [
     "Tile", "Transpose", "Window",
     "MaxPoolingAlong", "MeanPoolingAlong",
     "Crop",
-    "Argmax", "OneHot", "SelectRows", "TakeRows", "TopK",
+    "Argmax", "OneHot", "SelectRows", "TakeRows", "Unpool", "TopK",
     "ResizeBilinear", "UpsampleNearest",
     "RoiPooling",
     "PriorBox", "BoxCode", "DetectionOutput",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -133,4 +134,74 @@ class SelectRows(Op):
 
     def differentiable(self, n_inputs: int) -> Sequence[int]:
         """The rows, not the selector."""
+        return (0,)
+
+
+@dataclasses.dataclass(frozen=True)
+class Unpool(Op):
+    """Images of zeros with numbers put at given places: what max pooling took is put back to where it came from.
+
+    Shapes: x (N, C, h, w), places (N, C, h, w) of any type, as `WinnerPlaces` gives them -> (N, C, height, width). A
+    place is the number of a cell in its plane, row-major, and truncated towards 0; -1, for a window without a cell, is
+    none. Numbers with the same place are added up, in order. dx takes the gradient at its place; places have none.
+    (Badrinarayanan, Kendall and Cipolla, "SegNet", 2015.)
+
+    Args:
+        height: rows of the result, >= 1.
+        width: columns of the result, >= 1.
+    """
+
+    height: int
+    width: int
+
+    def infer(self, x: Spec, places: Spec) -> Spec:
+        """(N, C, h, w) twice -> (N, C, height, width)."""
+        check_float(self, x)
+        if x.ndim != 4 or places.shape != x.shape:
+            raise ShapeError(f"{self.name}: inputs are {x} and {places}; expected (N, C, h, w) twice.")
+        if min(self.height, self.width) < 1:
+            raise ShapeError(f"{self}: expected at least one row and one column.")
+        return Spec((*x.shape[:2], self.height, self.width), x.dtype)
+
+    def _cells(self, places: Array) -> npt.NDArray[np.intp]:
+        """(planes, numbers) of cells; that behind the last one stands for none.
+
+        Raises:
+            FormatError: a place is no cell.
+        """
+        size = self.height * self.width
+        flat = places.reshape(math.prod(places.shape[:2]), math.prod(places.shape[2:]))
+        wrong = np.flatnonzero(~((flat > -2) & (flat < size)))
+        if wrong.size:
+            raise FormatError(
+                f"place {wrong[0]} is {flat.reshape(-1)[wrong[0]]}; expected -1, or a number from 0 to {size - 1}, "
+                f"of a cell of {self.height} x {self.width}. Are the places those of a pooling of such images?"
+            )
+        cells = np.trunc(flat).astype(np.intp)
+        return np.where(flat <= -1, size, cells)
+
+    def forward(self, x: Array, places: Array) -> Array:
+        """One plane after the other."""
+        cells = self._cells(places)
+        flat = x.reshape(cells.shape)
+        planes = np.zeros((len(flat), self.height * self.width + 1), x.dtype)
+        np.add.at(planes, (np.arange(len(flat))[:, np.newaxis], cells), flat)
+        return planes[:, :-1].reshape(*x.shape[:2], self.height, self.width).copy()
+
+    def backward(
+        self, grads: Sequence[Array], inputs: Sequence[Array], outputs: Sequence[Array], wanted: Sequence[bool]
+    ) -> Sequence[Array | None]:
+        """What lies at the places."""
+        x, places = inputs
+        cells = self._cells(places)
+        planes = np.zeros((len(cells), self.height * self.width + 1), grads[0].dtype)
+        planes[:, :-1] = grads[0].reshape(len(cells), self.height * self.width)
+        return np.take_along_axis(planes, cells, axis=1).reshape(x.shape), None
+
+    def reads(self, n_inputs: int, n_outputs: int) -> Indices:
+        """The places."""
+        return (1,), ()
+
+    def differentiable(self, n_inputs: int) -> Sequence[int]:
+        """The numbers, not the places."""
         return (0,)

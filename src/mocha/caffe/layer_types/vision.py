@@ -53,16 +53,24 @@ class Interp(CaffeLayer):
 
 
 class Upsample(CaffeLayer):
-    """Each pixel repeated."""
+    """Each pixel repeated; or, with SegNet's second bottom, put to where max pooling took it from."""
+
+    bottom_counts: ClassVar[tuple[int, int | None]] = (1, 2)
+    wants_gradient: ClassVar[tuple[int, ...] | None] = (0,)
 
     def compute(self, g: Graph, inputs: Sequence[Value], blobs: Sequence[Value]) -> Sequence[Value]:
         """One op."""
-        p = self.about.upsample_param
-        height = p.scale_h if p.HasField("scale_h") else p.scale
-        width = p.scale_w if p.HasField("scale_w") else p.scale
-        if min(height, width) < 1:
-            self.refuse(f"the scale is {height} x {width}; expected numbers >= 1")
-        return [g(ops.UpsampleNearest(height, width), inputs[0])]
+        p, x = self.about.upsample_param, inputs[0]
+        down = p.scale_h if p.HasField("scale_h") else p.scale
+        across = p.scale_w if p.HasField("scale_w") else p.scale
+        if min(down, across) < 1 or len(x.shape) != 4:
+            self.misfit(f"the bottom is {x.spec}, the scale {down} x {across}; expected (N, C, H, W) and numbers >= 1")
+        if len(inputs) == 1:
+            return [g(ops.UpsampleNearest(down, across), x)]
+        # a pooling that rounds up may have had a last window of one cell
+        height = p.upsample_h if p.HasField("upsample_h") else down * x.shape[2] - int(p.pad_out_h)
+        width = p.upsample_w if p.HasField("upsample_w") else across * x.shape[3] - int(p.pad_out_w)
+        return [g(ops.Unpool(height, width), x, inputs[1])]
 
 
 class ROIPooling(CaffeLayer):

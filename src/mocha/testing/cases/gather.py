@@ -5,11 +5,25 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from mocha.ops import SelectRows, TakeRows
-from mocha.testing.case import Case, fixed, labels
+from mocha.ops import SelectRows, TakeRows, Unpool
+from mocha.testing.case import Case, Maker, fixed, labels
 
 _TYPES: tuple[npt.DTypeLike, ...] = (np.int32, np.int64, np.uint8)
 _MARKS = [0.0, 1.0, -0.5, 0.0, 0.0, 3.0, -0.0, float("nan")]
+
+
+def _places(*shape: int, cells: int) -> Maker:
+    """Distinct cells of each plane, in random order."""
+
+    def make(rng: np.random.Generator) -> npt.NDArray[np.float64]:
+        n = shape[2] * shape[3]
+        drawn = [rng.permutation(cells)[:n] for _ in range(shape[0] * shape[1])]
+        return np.array(drawn, np.float64).reshape(shape)
+
+    return make
+
+
+_TWICE = [[[[0.0, 5.0], [5.9, -1.0]], [[11.0, -0.5], [3.0, 3.0]]]]
 
 CASES: list[Case] = [
     Case("rows named twice", TakeRows(), ((4, 3, 2), labels(6, classes=4)), parameters=(0,)),
@@ -29,6 +43,12 @@ CASES: list[Case] = [
     Case("none", SelectRows(0), ((3, 2), fixed([0.0, 0.0, 0.0]))),
     Case("of no rows", SelectRows(0), ((0, 2), fixed(np.zeros((0, 1))))),
     *(Case(f"marks {np.dtype(kind)}", SelectRows(2), ((3, 5), fixed([1, 0, 2], kind))) for kind in _TYPES),
+    Case("2x2 windows", Unpool(6, 4), ((2, 3, 3, 2), _places(2, 3, 3, 2, cells=24))),
+    Case("places named twice, and none", Unpool(3, 4), ((1, 2, 2, 2), fixed(_TWICE))),
+    Case("one number a plane", Unpool(5, 7), ((3, 37, 1, 1), _places(3, 37, 1, 1, cells=35))),
+    Case("no planes", Unpool(4, 4), ((0, 2, 2, 2), fixed(np.zeros((0, 2, 2, 2))))),
+    Case("large planes", Unpool(60, 70), ((2, 3, 30, 35), _places(2, 3, 30, 35, cells=4200))),
+    *(Case(f"places {np.dtype(kind)}", Unpool(2, 3), ((1, 1, 1, 3), fixed([[[[5, 0, 2]]]], kind))) for kind in _TYPES),
     Case("many rows", SelectRows(1500), ((3000, 19), lambda rng: np.arange(3000.0) % 2)),
 ]
 """The cases."""
