@@ -59,3 +59,11 @@ def test_shapes():
     for k in (0, 4):
         with pytest.raises(ShapeError, match=f"k is {k} for axis 1 of 2x3 float32; expected 1 to 3"):
             TopK(k).infer(Spec((2, 3), F))
+
+
+@pytest.mark.parametrize("op", [Argmax(), TopK()])
+def test_places_that_the_type_does_not_hold(op):
+    op.infer(Spec((1, 2**24 + 1), F))
+    op.infer(Spec((1, 2**24 + 2), np.dtype(np.float64)))
+    with pytest.raises(ShapeError, match=r"too long for places in float32; expected at most 16777217 elements"):
+        op.infer(Spec((1, 2**24 + 2), F))

@@ -13,12 +13,25 @@ from mocha.ops.base import Array, Op, Spec, check_axis, check_float
 from mocha.ops.labels import class_numbers
 
 
+def _check_places(op: Op, x: Spec, axis: int) -> None:
+    """The places along an axis must be numbers that the input's type holds exactly.
+
+    Raises:
+        ShapeError: they are not.
+    """
+    most = 2 ** (np.finfo(x.dtype).nmant + 1)
+    if x.shape[axis] - 1 > most:
+        raise ShapeError(
+            f"{op.name}: axis {axis} of {x} is too long for places in {x.dtype}; expected at most {most + 1} elements."
+        )
+
+
 @dataclasses.dataclass(frozen=True)
 class Argmax(Op):
     """The place of the largest element along an axis, from 0, in the type of the input. No gradient.
 
     Shapes: x (..., C, ...), C >= 1 -> (..., 1, ...). Of equal elements the first counts; the first NaN counts as the
-    largest.
+    largest. In float32 there may be 2^24 + 1 elements, whose places it holds exactly.
 
     Args:
         axis: the axis.
@@ -32,6 +45,7 @@ class Argmax(Op):
         axis = check_axis(self, self.axis, x)
         if x.shape[axis] == 0:
             raise ShapeError(f"{self.name}: axis {axis} of {x} has no elements; expected at least one.")
+        _check_places(self, x, axis)
         return Spec((*x.shape[:axis], 1, *x.shape[axis + 1 :]), x.dtype)
 
     def forward(self, x: Array) -> Array:
@@ -49,7 +63,8 @@ class TopK(Op):
 
     Shapes: x (..., C, ...), C >= k -> y and places (..., k, ...), both in the type of x. Of equal elements the one with
     the larger place comes first (where `Argmax` takes the smaller); NaN counts as larger than all numbers. The gradient
-    goes back to the places, the rest gets 0; the places have none.
+    goes back to the places, the rest gets 0; the places have none. In float32 an axis may have 2^24 + 1 elements, as
+    for `Argmax`.
 
     Args:
         k: how many, >= 1.
@@ -69,6 +84,7 @@ class TopK(Op):
                 f"{self.name}: k is {self.k} for axis {axis} of {x}; expected 1 to {x.shape[axis]}, the elements that "
                 "it has."
             )
+        _check_places(self, x, axis)
         y = Spec((*x.shape[:axis], self.k, *x.shape[axis + 1 :]), x.dtype)
         return y, y
 
