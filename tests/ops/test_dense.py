@@ -1,4 +1,5 @@
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -12,9 +13,9 @@ from mocha.testing.cases.dense import CASES
 def test_against_loops(case):
     x, w = case.arrays()
     y = case.op.forward(x, w)
-    rows = x.reshape(-1, w.shape[1])
-    found = y.reshape(-1, w.shape[0])
-    for n, k in itertools.product(range(len(rows)), range(len(w))):
+    count = math.prod(y.shape[:-1])
+    rows, found = x.reshape(count, w.shape[1]), y.reshape(count, w.shape[0])
+    for n, k in itertools.product(range(count), range(len(w))):
         assert found[n, k] == pytest.approx(sum(rows[n, d] * w[k, d] for d in range(w.shape[1])), abs=1e-12)
 
 

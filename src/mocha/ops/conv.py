@@ -52,13 +52,16 @@ class Convolution(Sliding):
     def forward(self, x: Array, w: Array) -> Array:
         """y[n, k, p] = sum over (channel, tap) of w[k, ...] x[n, window p], one matrix product a group."""
         out = self.out_size(x.shape[2:], w.shape[2:])
-        per_group = w.shape[0] // self.groups
-        y = np.matmul(w.reshape(self.groups, per_group, -1), self._grouped(self.columns(x, w.shape[2:], out), w))
+        y = np.matmul(self._by_group(w), self._grouped(self.columns(x, w.shape[2:], out), w))
         return np.ascontiguousarray(np.moveaxis(y.reshape(w.shape[0], *out, x.shape[0]), -1, 0))
 
     def _grouped(self, columns: Array, w: Array | Spec) -> Array:
         """The columns of each group of channels: (groups, C/groups * taps, P * N)."""
-        return columns.reshape(self.groups, math.prod(w.shape[1:]), -1)
+        return columns.reshape(self.groups, math.prod(w.shape[1:]), columns.shape[1])
+
+    def _by_group(self, filters: Array) -> Array:
+        """An array with one entry a filter along its first axis: (groups, filters / groups, all the rest)."""
+        return filters.reshape(self.groups, filters.shape[0] // self.groups, math.prod(filters.shape[1:]))
 
     def backward(
         self, grads: Sequence[Array], inputs: Sequence[Array], outputs: Sequence[Array], wanted: Sequence[bool]
@@ -70,16 +73,13 @@ class Convolution(Sliding):
 
     def input_gradient(self, dy: Array, w: Array, shape: Shape) -> Array:
         """The gradient of an input of this shape."""
-        per_group, out = w.shape[0] // self.groups, dy.shape[2:]
-        dy = np.moveaxis(dy, 0, -1).reshape(self.groups, per_group, -1)
-        columns = np.matmul(w.reshape(self.groups, per_group, -1).swapaxes(1, 2), dy)
-        return self.scatter(columns, shape, w.shape[2:], out)
+        columns = np.matmul(self._by_group(w).swapaxes(1, 2), self._by_group(np.moveaxis(dy, 0, -1)))
+        return self.scatter(columns, shape, w.shape[2:], dy.shape[2:])
 
     def filter_gradient(self, x: Array, dy: Array, w: Array | Spec) -> Array:
         """The gradient of a filter of this shape."""
         columns = self._grouped(self.columns(x, w.shape[2:], dy.shape[2:]), w)
-        dy = np.moveaxis(dy, 0, -1).reshape(self.groups, w.shape[0] // self.groups, -1)
-        return np.matmul(dy, columns.swapaxes(1, 2)).reshape(w.shape)
+        return np.matmul(self._by_group(np.moveaxis(dy, 0, -1)), columns.swapaxes(1, 2)).reshape(w.shape)
 
     def reads(self, n_inputs: int, n_outputs: int) -> tuple[Sequence[int], Sequence[int]]:
         """The gradients need the input and the filter, not the output."""

@@ -39,7 +39,7 @@ class InnerProduct(Op):
     def forward(self, x: Array, w: Array) -> Array:
         """One matrix product."""
         lead = x.shape[: self.axis]
-        y: Array = x.reshape(-1, w.shape[1]) @ w.T
+        y: Array = x.reshape(math.prod(lead), w.shape[1]) @ w.T
         return y.reshape(*lead, w.shape[0])
 
     def backward(
@@ -47,9 +47,10 @@ class InnerProduct(Op):
     ) -> Sequence[Array | None]:
         """dx = dy w; dw = dy^T x."""
         x, w = inputs
-        dy = grads[0].reshape(-1, w.shape[0])
+        rows = math.prod(x.shape[: self.axis])
+        dy = grads[0].reshape(rows, w.shape[0])
         dx = (dy @ w).reshape(x.shape) if wanted[0] else None
-        dw = dy.T @ x.reshape(-1, w.shape[1]) if wanted[1] else None
+        dw = dy.T @ x.reshape(rows, w.shape[1]) if wanted[1] else None
         return dx, dw
 
     def reads(self, n_inputs: int, n_outputs: int) -> tuple[Sequence[int], Sequence[int]]:

@@ -110,9 +110,9 @@ class RoiPooling(Op):
         n, channels, height, width = x.shape
         dx = np.zeros((n, channels, height * width), grads[0].dtype)
         for r, image in enumerate(self._images(regions, n)):
-            where = winners[r].reshape(channels, -1)
+            where, dy = (some.reshape(channels, self.pooled_h * self.pooled_w) for some in (winners[r], grads[0][r]))
             c, b = np.nonzero(where >= 0)
-            np.add.at(dx[image], (c, where[c, b]), grads[0][r].reshape(channels, -1)[c, b])
+            np.add.at(dx[image], (c, where[c, b]), dy[c, b])
         return dx.reshape(x.shape), None
 
     def reads(self, n_inputs: int, n_outputs: int) -> tuple[Sequence[int], Sequence[int]]:

@@ -22,6 +22,7 @@ CASES: list[Case] = [
     Case("last before first", RoiPooling(2, 2), (apart(2, 2, 8, 7), _TURNED)),
     Case("one pixel", RoiPooling(2, 2), (apart(2, 3, 1, 1), _SOME)),
     Case("many channels", RoiPooling(2, 2), (apart(2, 37, 8, 7), _SOME)),
+    Case("no channels", RoiPooling(2, 3), ((2, 0, 8, 7), _SOME)),
     Case("no regions", RoiPooling(2, 2), (apart(2, 3, 4, 4), lambda rng: rng.standard_normal((0, 5)))),
     Case("ties", RoiPooling(2, 2), (coarse(2, 3, 8, 7), _SOME), checked=()),
     Case("NaN and infinity", RoiPooling(2, 2),
