@@ -19,16 +19,18 @@ struct Ignored {
 
     MOCHA_INLINE explicit Ignored(const int64_t* ints) {
         const T number = static_cast<T>(ints[1]);
-        with_low = ints[1] > 0;
-        with_high = ints[1] < 0;
+        // that far from 0 there are no fractions, and what is 1 away may be the number itself
+        with_low = ints[1] > 0 || number - T(1) == number;
+        with_high = ints[1] < 0 || number + T(1) == number;
         low = !ints[0] ? T(__builtin_inf()) : with_low ? number : number - T(1);
         high = !ints[0] ? T(-__builtin_inf()) : with_high ? number : number + T(1);
     }
     MOCHA_INLINE bool holds(T t) const { return (with_low ? t >= low : t > low) && (with_high ? t <= high : t < high); }
     // y, and 0 where the target is ignored
     MOCHA_INLINE Vec<T> without(Vec<T> t, Vec<T> y) const {
-        const Vec<T> zero{}, above = with_low ? select<T>(t >= splat(low), zero, y) : select<T>(t > splat(low), zero, y);
-        return with_high ? select<T>(t <= splat(high), above, y) : select<T>(t < splat(high), above, y);
+        const Vec<T> zero{}, at_low = splat(low), at_high = splat(high);
+        const Vec<T> above = with_low ? select<T>(t >= at_low, zero, y) : select<T>(t > at_low, zero, y);
+        return with_high ? select<T>(t <= at_high, above, y) : select<T>(t < at_high, above, y);
     }
 };
 

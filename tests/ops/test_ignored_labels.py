@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mocha.errors import ConfigError, FormatError
+from mocha.errors import ConfigError, FormatError, MochaError
 from mocha.ops import MultinomialLogisticLoss, SoftmaxLoss, Spec, SquareLoss
 from mocha.ops.labels import DIVISORS, class_numbers, divide_by
 
@@ -93,6 +93,24 @@ def test_labels_that_are_neither_classes_nor_ignored():
     with pytest.raises(FormatError, match="is nan"):
         class_numbers(np.array([np.nan]), 3, 0)
     np.testing.assert_array_equal(class_numbers(np.array([0, 2, 1], np.uint8), 2, 2), [0, -1, 1])
+
+
+@pytest.mark.parametrize("kind", ["numpy", "native"])
+def test_an_ignored_label_that_the_type_does_not_hold(kind):
+    from mocha.backends import Backend
+    from mocha.graph import Graph, Section, build_program
+
+    if kind == "native":
+        pytest.importorskip("mocha._native", reason="the native library was not built")
+    g = Graph()
+    float32 = np.dtype(np.float32)
+    x, label = g.input("x", Spec((2, 3), float32)), g.input("label", Spec((2,), float32))
+    g.blobs["loss"] = g.apply(SoftmaxLoss(ignore=2**24 + 1), x, label)[0]
+    given = np.array([1, 2**24], np.float32)
+    with Backend(kind) as backend:
+        executable = backend.compile(build_program("p", g, {}, keep=None, channels_last=backend.channels_last))
+        with pytest.raises(MochaError, match=r"label 1 of the batch is 16777216\.0; expected"):
+            executable.run(Section.FORWARD, feeds={"x": np.zeros((2, 3), np.float32), "label": given})
 
 
 def test_a_divisor_that_there_is_not():

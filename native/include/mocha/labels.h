@@ -39,7 +39,13 @@ struct Labels {
     int64_t ignored;
 
     MOCHA_INLINE Labels(const void* labels, int64_t count, const int64_t* ints)
-        : at(labels), type(ints[0]), classes(count), ignores(ints[1] != 0), ignored(ints[2]) {}
+        : at(labels), type(ints[0]), classes(count), ignores(ints[1] != 0 && (type != 0 || is_in_T(ints[2]))),
+          ignored(ints[2]) {}
+
+    // Whether a label of type T can be this number.
+    static MOCHA_INLINE bool is_in_T(int64_t number) {
+        return static_cast<double>(static_cast<T>(number)) == static_cast<double>(number);
+    }
 
     MOCHA_INLINE bool is_ignored(int64_t i) const {
         if (!Ignoring || !ignores) return false;

@@ -54,6 +54,15 @@ CASES: list[Case] = [
         checked=(0,),
     ),
     *(
+        Case(
+            f"ignore {ignore}, where float32 has no fractions",
+            SigmoidCrossEntropyLoss(ignore=ignore, divisor="counted"),
+            ((1, 4), fixed([[ignore, 0.0, 1.0, 2.0 * ignore]])),
+            checked=(),
+        )
+        for ignore in (2**24 + 4, -(2**24) - 4, 2**24 + 2)
+    ),
+    *(
         Case(f"odd scores, targets {t}", SigmoidCrossEntropyLoss(ignore=7), (_ODD, fixed([[t] * 10])), checked=())
         for t in (0.0, 1.0, 0.5, np.nan, 7.5)
     ),
