@@ -8,8 +8,6 @@ namespace {
 
 constexpr int64_t light = 8192;  // elements worth a thread
 
-int64_t findings_scratch(const int64_t*, int threads) { return findings_bytes(threads); }
-
 // Whether label i without its fraction is not 0.
 template <class T>
 MOCHA_INLINE bool is_similar(const void* labels, int64_t type, int64_t i) {
@@ -51,8 +49,8 @@ const char* contrastive_forward(const Step& step) {
     return nullptr;
 }
 
-// ints = {pairs, length of a vector, legacy, label type, da wanted, db wanted}, reals = {margin, weight, what is added to
-// a distance}, in = {a, b, labels, squared distances, dloss}, out = {da, db}, those wanted
+// ints = {pairs, length of a vector, legacy, label type, da wanted, db wanted}, reals = {margin, weight, what is added
+// to a distance}, in = {a, b, labels, squared distances, dloss}, out = {da, db}, those wanted
 template <class T>
 const char* contrastive_backward(const Step& step) {
     const int64_t pairs = step.ints[0], length = step.ints[1], legacy = step.ints[2];

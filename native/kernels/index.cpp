@@ -143,10 +143,12 @@ const char* one_hot(const Step& step) {
     for (int64_t i = 0; i < outer * inner; ++i) {
         const T number = numbers[i];
         // the order of the conditions keeps what no int64 can hold from being converted
-        if (!(number >= T(0) && number < static_cast<T>(classes)) || static_cast<T>(static_cast<int64_t>(number)) != number)
+        const bool is_in = number >= T(0) && number < static_cast<T>(classes);
+        if (!is_in || static_cast<T>(static_cast<int64_t>(number)) != number)
             return "a label is not the number of a class";
     }
-    parallel_ranges(step.threads, outer, ceil_div(worth, most(classes * inner, 1)), [&](int, int64_t begin, int64_t end) {
+    const int64_t grain = ceil_div(worth, most(classes * inner, 1));
+    parallel_ranges(step.threads, outer, grain, [&](int, int64_t begin, int64_t end) {
         T* y = output<T>(step, 0);
         std::memset(y + begin * classes * inner, 0, static_cast<size_t>((end - begin) * classes * inner) * sizeof(T));
         for (int64_t o = begin; o < end; ++o)

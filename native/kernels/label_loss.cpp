@@ -9,8 +9,6 @@ namespace {
 
 constexpr int64_t light = 8192, heavy = 2048;  // elements worth a thread
 
-int64_t findings_scratch(const int64_t*, int threads) { return findings_bytes(threads); }
-
 // ints = {outer, classes, inner, label type, 1 if a label is ignored, which, divisor or 0 for the labels not ignored},
 // reals = {weight}, in = {x, label, gains}, out = {loss, softmax}. The softmax is no input's memory.
 template <class T>
@@ -145,7 +143,8 @@ const char* multiclass_hinge_forward(const Step& step) {
     const bool squared = step.ints[2] == 2;
     const T* x = input<T>(step, 0);
     Finding* found = findings(step);
-    parallel_ranges(step.threads, examples, ceil_div(light, most(classes, 1)), [&](int thread, int64_t begin, int64_t end) {
+    const int64_t grain = ceil_div(light, most(classes, 1));
+    parallel_ranges(step.threads, examples, grain, [&](int thread, int64_t begin, int64_t end) {
         WideSum<T> mine;
         int64_t bad = 0;
         for (int64_t n = begin; n < end; ++n) {
@@ -176,7 +175,8 @@ const char* multiclass_hinge_backward(const Step& step) {
     const T factor = input<T>(step, 2)[0] * static_cast<T>(step.reals[0] / static_cast<double>(most(examples, 1)));
     T* dx = output<T>(step, 0);
     Finding* found = findings(step);
-    parallel_ranges(step.threads, examples, ceil_div(light, most(classes, 1)), [&](int thread, int64_t begin, int64_t end) {
+    const int64_t grain = ceil_div(light, most(classes, 1));
+    parallel_ranges(step.threads, examples, grain, [&](int thread, int64_t begin, int64_t end) {
         int64_t bad = 0;
         for (int64_t n = begin; n < end; ++n) {
             const int64_t label = class_of<T>(step.in[1], step.ints[3], n, classes);

@@ -9,8 +9,6 @@ namespace {
 
 constexpr int64_t light = 8192, heavy = 2048;  // elements worth a thread
 
-int64_t findings_scratch(const int64_t*, int threads) { return findings_bytes(threads); }
-
 // Weights of classes, the last attributes of a step: ints = {how many, 1 if there is one a class}, reals = {weights}.
 // There are none, one a class, or those of all elements of an example or of the whole blob.
 struct ClassWeights {
@@ -28,8 +26,8 @@ struct ClassWeights {
 };
 
 // ints = {outer, classes, inner, label type, 1 if a label is ignored, which, divisor or 0 for the labels not ignored,
-// class weights}, reals = {log of the least probability, weight, class weights}, in = {x, label}, out = {loss, softmax}.
-// The softmax is no input's memory.
+// class weights}, reals = {log of the least probability, weight, class weights}, in = {x, label},
+// out = {loss, softmax}. The softmax is no input's memory.
 template <class T, bool Ignoring>
 const char* softmax_loss(const Step& step) {
     const int64_t outer = step.ints[0], classes = step.ints[1], inner = step.ints[2];

@@ -8,8 +8,6 @@ namespace {
 
 constexpr int64_t light = 8192, heavy = 2048;  // elements worth a thread
 
-int64_t findings_scratch(const int64_t*, int threads) { return findings_bytes(threads); }
-
 // y l, and 0 where the label y is 0, whatever the logarithm l
 template <class T>
 MOCHA_INLINE Vec<T> soft_term(Vec<T> y, Vec<T> log_likelihood) {

@@ -1,7 +1,7 @@
 // Recurrent networks over whole sequences, and one step of long short-term memory.
 //
-// T steps, B sequences, D units; the weight is (G D, D), with G = 4 gates in the order i, f, o, g, or G = 1 for a simple
-// network. All arrays are row-major.
+// T steps, B sequences, D units; the weight is (G D, D), with G = 4 gates in the order i, f, o, g, or G = 1 for a
+// simple network. All arrays are row-major.
 #include "mocha/lanes.h"
 #include "mocha/parallel.h"
 #include "mocha/transpose.h"
@@ -84,7 +84,8 @@ struct Unit {
                 const Vec<T> z = some.load(xs + gate * D + d);
                 return ms ? z + some.load(ms + gate * D + d) : z;
             };
-            const Vec<T> i = vsigmoid<T>(into(0)), f = vsigmoid<T>(into(1)), o = vsigmoid<T>(into(2)), g = vtanh<T>(into(3));
+            const Vec<T> i = vsigmoid<T>(into(0)), f = vsigmoid<T>(into(1));
+            const Vec<T> o = vsigmoid<T>(into(2)), g = vtanh<T>(into(3));
             const Vec<T> state = passing * f * some.load(c_prev + r * D + d) + i * g;
             some.store(gs + d, i);
             some.store(gs + D + d, f);
@@ -142,7 +143,8 @@ const char* lstm_unit_backward(const Step& step) {
     const int64_t D = step.ints[1], first = step.ints[2];
     const UnitBack<T> unit{D, input<T>(step, 0), input<T>(step, 1), input<T>(step, 2), input<T>(step, 3),
                            input<T>(step, 4), input<T>(step, 5), nullptr, nullptr,
-                           first ? output<T>(step, 0) : nullptr, step.ints[3] ? output<T>(step, first ? 1 : 0) : nullptr};
+                           first ? output<T>(step, 0) : nullptr,
+                           step.ints[3] ? output<T>(step, first ? 1 : 0) : nullptr};
     each_row(step.threads, step.ints[0], D, [&](int64_t r, int64_t) { unit(r); });
     return nullptr;
 }
@@ -235,9 +237,9 @@ int64_t backward_scratch(const int64_t* ints, int threads) {
     return BackPlan<T, G>(ints, threads).total;
 }
 
-// ints = {steps, sequences, units, dx wanted, dw wanted, dh0 wanted, dc0 wanted}, in = {w, cont, h0, c0, h, c, gates, dh,
-// d last h, d last c}, out = {dx, dw, dh0, dc0}, those wanted; they are no input's memory. A simple network has no c0, c,
-// gates, d last c and dc0.
+// ints = {steps, sequences, units, dx wanted, dw wanted, dh0 wanted, dc0 wanted}, in = {w, cont, h0, c0, h, c, gates,
+// dh, d last h, d last c}, out = {dx, dw, dh0, dc0}, those wanted; they are no input's memory. A simple network has no
+// c0, c, gates, d last c and dc0.
 template <class T, int G>
 const char* sequence_backward(const Step& step) {
     const int64_t steps = step.ints[0], B = step.ints[1], D = step.ints[2], all = B * D;

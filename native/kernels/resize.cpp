@@ -35,7 +35,9 @@ struct Geometry {
     MOCHA_INLINE int64_t line() const { return x.size * channels; }     // of the image
     MOCHA_INLINE int64_t out_line() const { return x.out * channels; }  // of the result
     // Rows of the image, or of the result, that are worth a thread.
-    MOCHA_INLINE int64_t grain() const { return ceil_div(worth, most(out_line() * most(y.out / most(y.size, 1), 1), 1)); }
+    MOCHA_INLINE int64_t grain() const {
+        return ceil_div(worth, most(out_line() * most(y.out / most(y.size, 1), 1), 1));
+    }
     MOCHA_INLINE int64_t out_grain() const { return ceil_div(worth, most(out_line(), 1)); }
 };
 
@@ -127,7 +129,8 @@ const char* upsample_nearest_backward(const Step& step) {
                 by_vectors<T>(0, g.channels, [&](int64_t c, auto some) {
                     Vec<T> total{};
                     for (int64_t i = 0; i < down; ++i)
-                        for (int64_t k = 0; k < across; ++k) total += some.load(dy + i * g.out_line() + k * g.channels + c);
+                        for (int64_t k = 0; k < across; ++k)
+                            total += some.load(dy + i * g.out_line() + k * g.channels + c);
                     some.store(dx + c, total);
                 });
             }

@@ -35,8 +35,8 @@ template <class T>
 MOCHA_INLINE bool are_good(const Geometry& g, const T* regions) {
     for (int64_t r = 0; r < g.regions; ++r, regions += 5) {
         const double image = static_cast<double>(regions[0]);
-        if (!(image >= 0 && image < static_cast<double>(g.n)) || static_cast<double>(static_cast<int64_t>(image)) != image)
-            return false;
+        const bool is_in = image >= 0 && image < static_cast<double>(g.n);
+        if (!is_in || static_cast<double>(static_cast<int64_t>(image)) != image) return false;
         for (int i = 1; i < 5; ++i) {
             const double at = cell(regions[i], g.scale);
             if (!(at >= -farthest && at <= farthest)) return false;
@@ -51,7 +51,8 @@ struct Axis {
     int64_t first, size;
     T step;
 
-    MOCHA_INLINE Axis(T from, T to, double scale, int64_t bins, int64_t cells) : first(nearest(cell(from, scale))), size(cells) {
+    MOCHA_INLINE Axis(T from, T to, double scale, int64_t bins, int64_t cells)
+        : first(nearest(cell(from, scale))), size(cells) {
         step = static_cast<T>(most(nearest(cell(to, scale)) - first + 1, 1)) / static_cast<T>(bins);
     }
     MOCHA_INLINE int64_t clipped(int64_t at) const { return least(most(first + at, 0), size); }
@@ -72,7 +73,8 @@ const char* roi_pool_forward(const Step& step) {
     parallel_ranges(step.threads, g.regions * g.channels, grain, [&](int, int64_t begin, int64_t end) {
         for (int64_t u = begin; u < end; ++u) {
             const T* region = input<T>(step, 1) + u / g.channels * 5;
-            const T* x = input<T>(step, 0) + (static_cast<int64_t>(region[0]) * g.channels + u % g.channels) * g.plane();
+            const int64_t image = static_cast<int64_t>(region[0]);
+            const T* x = input<T>(step, 0) + (image * g.channels + u % g.channels) * g.plane();
             T* y = output<T>(step, 0) + u * g.bins();
             int32_t* winners = output<int32_t>(step, 1) + u * g.bins();
             const Axis<T> rows(region[2], region[4], g.scale, g.down, g.height);

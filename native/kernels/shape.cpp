@@ -110,7 +110,8 @@ MOCHA_INLINE void turn_flat(const T* x, int64_t columns, int64_t begin, int64_t 
 }
 
 // The same of bytes, which are few: masks and winners.
-MOCHA_INLINE void turn_columns(const uint8_t* x, int64_t rows, int64_t columns, int64_t begin, int64_t end, uint8_t* y) {
+MOCHA_INLINE void turn_columns(const uint8_t* x, int64_t rows, int64_t columns, int64_t begin, int64_t end,
+                               uint8_t* y) {
     for (int64_t r = 0; r < rows; ++r)
         for (int64_t c = begin; c < end; ++c) y[c * rows + r] = x[r * columns + c];
 }
@@ -148,7 +149,7 @@ const char* turn(const Step& step) {
             const int64_t n = at / strips, first = at % strips, some = least(strips - first, end - at);
             const int64_t offset = n * rows * columns;
             turn_columns(input<T>(step, 0) + offset, rows, columns, first * strip,
-                            least((first + some) * strip, columns), output<T>(step, 0) + offset);
+                         least((first + some) * strip, columns), output<T>(step, 0) + offset);
             at += some;
         }
     });

@@ -8,8 +8,6 @@ namespace {
 
 constexpr int64_t heavy = 2048;  // elements worth a thread
 
-int64_t findings_scratch(const int64_t*, int threads) { return findings_bytes(threads); }
-
 // The targets that are ignored: those which without their fraction are one whole number.
 // ints = {1 if there are any, which}.
 template <class T>

@@ -1,4 +1,4 @@
-// Stochastic pooling of images that lie channels last, (N, H, W, C), in vectors along the channels. There is no padding.
+// Stochastic pooling of images that lie channels last, (N, H, W, C), in vectors along the channels, without padding.
 //
 // ints as in mocha/windows.h, then the random stream
 #include "mocha/philox.h"
@@ -9,8 +9,8 @@ namespace {
 
 constexpr int64_t drawn = 16;  // windows of a row that numbers are drawn for at once
 
-// r = (word + 1) / 2^32 of the windows [ox, ox + n) of a row, n <= `drawn`, for `channels` channels from c on. Words are
-// counted over (N, C, out h, out w).
+// r = (word + 1) / 2^32 of the windows [ox, ox + n) of a row, n <= `drawn`, for `channels` channels from c on. Words
+// are counted over (N, C, out h, out w).
 template <class T>
 void draw_row(const Geometry& g, const Draw& from, int64_t image, int64_t oy, int64_t ox, int64_t n, int64_t c,
               int64_t channels, T (&r)[drawn][lanes<T>]) {

@@ -15,6 +15,9 @@ struct Finding {
 
 MOCHA_INLINE int64_t findings_bytes(int threads) { return threads * static_cast<int64_t>(sizeof(Finding)); }
 
+// The scratch memory of a kernel that needs no other.
+inline int64_t findings_scratch(const int64_t*, int threads) { return findings_bytes(threads); }
+
 MOCHA_INLINE Finding* findings(const Step& step) {
     auto* found = reinterpret_cast<Finding*>(step.scratch);
     for (int t = 0; t < step.threads; ++t) found[t] = Finding{};

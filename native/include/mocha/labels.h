@@ -1,5 +1,5 @@
-// Hard labels: class numbers from 0, in one of several types. The letter of a label type: 0 that of the scores, 1 int32,
-// 2 int64, 3 uint8.
+// Hard labels: class numbers from 0, in one of several types. The number of a label type: 0 that of the scores,
+// 1 int32, 2 int64, 3 uint8.
 #pragma once
 
 #include "mocha/findings.h"

@@ -1,5 +1,5 @@
-// Softmax along one axis of (outer, classes, inner), shared by the op itself and the losses that hold it; and what losses
-// do to a probability.
+// Softmax along one axis of (outer, classes, inner), shared by the op itself and the losses that hold it; and what
+// losses do to a probability.
 #pragma once
 
 #include "mocha/parallel.h"
