@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
+
+import numpy as np
 
 from mocha.errors import ConfigError, did_you_mean
 
@@ -39,23 +40,27 @@ class Rate:
             raise ConfigError(f"solver: max_iter is {param.max_iter}; expected a number >= 1 for the policy 'poly'.")
 
     def at(self, iteration: int) -> float:
-        """The rate of the update that follows after so many."""
+        """The rate of the update that follows after so many; what is beyond the largest number is infinite."""
+        with np.errstate(over="ignore", under="ignore"):
+            return float(self._at(iteration))
+
+    def _at(self, iteration: int) -> Any:
         p = self._param
-        base, gamma, power = p.base_lr, p.gamma, p.power
-        if p.lr_policy == "fixed":
-            return float(base)
+        base, gamma, power = np.float64(p.base_lr), np.float64(p.gamma), p.power
         if p.lr_policy == "step":
             self.current_step = iteration // p.stepsize
-            return float(base * gamma**self.current_step)
-        if p.lr_policy == "exp":
-            return float(base * gamma**iteration)
-        if p.lr_policy == "inv":
-            return float(base * (1 + gamma * iteration) ** -power)
         if p.lr_policy == "multistep":
             steps = list(p.stepvalue)
             if self.current_step < len(steps) and iteration >= steps[self.current_step]:
                 self.current_step += 1
-            return float(base * gamma**self.current_step)
-        if p.lr_policy == "poly":
-            return float(base * (1 - iteration / p.max_iter) ** power)
-        return float(base / (1 + math.exp(-gamma * (iteration - p.stepsize))))
+        if p.lr_policy in ("step", "multistep"):
+            return base * gamma**self.current_step
+        if p.lr_policy == "exp":
+            return base * gamma**iteration
+        if p.lr_policy == "inv":
+            return base * (1 + gamma * iteration) ** -power
+        if p.lr_policy == "poly":  # 0 from max_iter on, where the formula has nothing to say
+            return base * max(np.float64(1 - iteration / p.max_iter), np.float64(0)) ** power
+        if p.lr_policy == "sigmoid":
+            return base / (1 + np.exp(-gamma * (iteration - p.stepsize)))
+        return base
