@@ -6,6 +6,7 @@ somebody looks, or at once if somebody still holds that array, for whom it has t
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable
 
@@ -39,11 +40,26 @@ class Cell:
             self._array = np.full(self.shape, self._fill, np.float32)
         return self._array
 
-    def follow(self, reader: Reader) -> None:
-        """There are newer numbers."""
+    def follow(self, reader: Reader, shape: Shape | None = None) -> None:
+        """There are newer numbers, perhaps of another shape."""
+        if shape is not None and shape != self.shape:
+            self._array, self.shape = None, shape
         self._reader = reader
+        if self._watched():
+            self.array()
+
+    def _watched(self) -> bool:
+        """Whether somebody else holds the array or a part of it, which holds the owner of the memory."""
+        if self._array is None:
+            return False
         # one reference is the attribute, one the argument; any other is somebody who looks on
-        if self._array is not None and sys.getrefcount(self._array) > 2:
+        return sys.getrefcount(self._array) > 2 or (
+            isinstance(self._array.base, np.ndarray) and sys.getrefcount(self._array.base) > 2
+        )
+
+    def settle(self) -> None:
+        """Take newer numbers now: they are about to be lost."""
+        if self._reader is not None:
             self.array()
 
     def _take(self, values: Array) -> None:
@@ -56,11 +72,10 @@ class Cell:
         """Another shape: the numbers stay if there are as many."""
         if shape == self.shape:
             return
-        if self._array is not None and self.array().size == int(np.prod(shape)):
-            self._array = self.array().reshape(shape)
-        else:
-            self._array = None
-        self.shape, self._reader = shape, None
+        self.settle()
+        if self._array is not None:
+            self._array = self._array.reshape(shape) if self._array.size == math.prod(shape) else None
+        self.shape = shape
 
 
 class Blob:
@@ -142,8 +157,15 @@ class NetBlob(Blob):
         return self.values.shape
 
     def reshape(self, *shape: int) -> None:
-        """Another shape, for blobs that the user fills; `net.reshape()` or the next forward has the others follow."""
-        self._reshaped(tuple(int(n) for n in shape))
+        """Another shape, for blobs that the user fills; `net.reshape()` or the next forward has the others follow.
+
+        Raises:
+            ShapeError: a size is negative, or there are too many elements.
+        """
+        wanted = tuple(int(n) for n in shape)
+        if min(wanted, default=0) < 0 or math.prod(wanted) >= 2**31:
+            raise ShapeError(f"reshape: received {wanted}; expected sizes >= 0, of below 2**31 elements.")
+        self._reshaped(wanted)
 
 
 class ParameterBlob(Blob):

@@ -23,6 +23,16 @@ def net_state(phase: int, level: int = 0, stages: Iterable[str] = (), own: Any =
     return state
 
 
+def solver_state(phase: int, net: Any, own: Any = None) -> Any:
+    """The `NetState` of a solver's net: a phase, over that what the net says, over that what the solver says."""
+    state = caffe_pb2.NetState(phase=phase)
+    if net.HasField("state"):
+        state.MergeFrom(net.state)
+    if own is not None:
+        state.MergeFrom(own)
+    return state
+
+
 def meets(state: Any, rule: Any) -> bool:
     """Whether a state satisfies all conditions of a `NetStateRule`."""
     stages = set(state.stage)
@@ -68,7 +78,8 @@ def with_splits(net: Any) -> Any:
     """The net with a Split layer behind each top that is used more than once, named as Caffe names it.
 
     Raises:
-        TopologyError: a bottom is no earlier top, or two layers have the same top without working in place.
+        TopologyError: a bottom is no earlier top, two layers have the same top without working in place, or one works
+            in place on a blob that another layer uses too.
     """
     source = _check_blobs(net)
     uses: dict[tuple[int, int], int] = {}
@@ -93,6 +104,11 @@ def with_splits(net: Any) -> Any:
         for j, bottom in enumerate(layer.bottom):
             top = source[i, j]
             if uses[top] > 1:
+                if j < len(layer.top) and layer.top[j] == bottom:
+                    raise TopologyError(
+                        f"layer {layer.name!r}: it works in place on {bottom!r}, which other layers or the objective "
+                        "use as it was before; give its top another name."
+                    )
                 copy.bottom[j] = _piece(net.layer[top[0]].name, bottom, top[1], taken.get(top, 0))
                 taken[top] = taken.get(top, 0) + 1
         for j, top_name in enumerate(layer.top):

@@ -9,26 +9,28 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from mocha.backends import AbstractBackend, Executable
+from mocha.caffe.blobs import blob_array, fit_array
 from mocha.caffe.definition import loss_weights
 from mocha.caffe.layer_types import CaffeLayer, layer_class
 from mocha.caffe.layer_types.arrange import Filter
-from mocha.caffe.layer_types.base import multipliers
 from mocha.caffe.layer_types.sources import HDF5Output, SourceOfCaffe
 from mocha.data import Feed, Sink
 from mocha.errors import ConfigError, MochaError, ShapeError
 from mocha.graph import Graph, Kind, Phase, Program, Value, build_program, derive_gradients
 from mocha.layers import Borrowed
-from mocha.ops import Array, Spec
+from mocha.ops import Spec, StopGradient
 from mocha.parameters import Parameter
 from mocha.random import checked_seed
 
 _numbers = itertools.count()
+_MOST_PROGRAMS = 32
+"""How many programs a net keeps: a Filter needs one for each number of rows that it lets through."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,12 +49,16 @@ class Lowered:
         graph: their ops.
         first: name of a blob -> its first value in the graph; `graph.blobs` has the last one.
         inputs: names of the blobs that come from outside, and their specs.
+        entering: the values that come to the layers from outside, or from those before them.
+        forced: the bottoms whose gradient a layer's propagate_down asks for.
         leaving: names of the blobs that no layer of the range uses in their last version.
     """
 
     graph: Graph
     first: dict[str, Value]
     inputs: dict[str, Spec]
+    entering: list[Value]
+    forced: list[Value]
     leaving: list[str]
 
 
@@ -72,6 +78,7 @@ class Engine:
         specs: name of a blob -> its shape and type, as the sources have them now.
         counter: training passes so far.
         feeds: name of a source -> its stream of batches.
+        closing: is called before programs are closed, for whoever still wants to read from them.
 
     Raises:
         ConfigError: a layer cannot be.
@@ -91,8 +98,15 @@ class Engine:
         self.feeds: dict[str, Feed] = {}
         self.sinks: dict[str, Sink] = {}
         self.held: dict[str, Spec] = {}
-        self._executables: dict[object, Executable] = {}
-        self._make_layers()
+        self.closing: Callable[[], None] = lambda: None
+        self._statistics: set[Parameter] = set()
+        self._seeds: set[str] = set()
+        self._executables: dict[Hashable, Executable] = {}
+        try:
+            self._make_layers()
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def force_backward(self) -> bool:
@@ -173,6 +187,9 @@ class Engine:
             n = len(own) + len(borrowed)
             owners = [*layer.owners, *(None,) * n][:n]
             self.parameters.append([next(mine) if owner is None else next(lent) for owner in owners])
+            blobs = layer.blobs(*(x.spec for x in inputs))
+            kept = zip(self.parameters[-1], blobs, strict=True)
+            self._statistics.update(parameter for parameter, blob in kept if not blob.learned)
         if isinstance(layer, Filter) and count >= 0:
             layer = layer.copy(count=count)
         params = [graph.parameter(p.key, p.about.spec) for p in (*own, *borrowed)]
@@ -186,27 +203,50 @@ class Engine:
             if value.producer is not None:
                 value.name = top
 
-    def lower(self, part: Range, counts: Mapping[str, int] | None = None) -> Lowered:
-        """Some layers as a graph; `counts` says how many rows each Filter among them keeps."""
+    def lower(self, part: Range, counts: Mapping[str, int] | None = None, lead: int | None = None) -> Lowered:
+        """Some layers as a graph.
+
+        Args:
+            part: the layers.
+            counts: how many rows each Filter among them keeps.
+            lead: number of the layer to begin with: those from there to the first of `part` are computed too, but get
+                no gradients.
+        """
         graph, first = Graph(self.phase), dict[str, Value]()
         inputs: dict[str, Spec] = {}
         used: dict[Value, None] = {}
-        for layer in self.layers[part.first : part.last + 1]:
+        entering: list[Value] | None = None
+        forced: list[Value] = []
+        lead = part.first if lead is None else lead
+        for number, layer in enumerate(self.layers[lead : part.last + 1], lead):
+            if number == part.first != lead:
+                graph.blobs.update((name, graph(StopGradient(), value)) for name, value in [*graph.blobs.items()])
+                first = dict(graph.blobs)
+                entering = list(first.values())
             with graph.within(layer.name):
-                for bottom in layer.bottoms:
+                for i, bottom in enumerate(layer.bottoms):
                     if bottom not in graph.blobs:
                         inputs[bottom] = self.specs[bottom]
                         first[bottom] = graph.input(bottom, self.specs[bottom])
                     used[graph.blobs[bottom]] = None
+                    if i < len(layer.about.propagate_down) and layer.about.propagate_down[i]:
+                        forced.append(graph.blobs[bottom])
                 self._lower_layer(graph, layer, count=(counts or {}).get(layer.name, -1))
                 for top in layer.tops:
                     first.setdefault(top, graph.blobs[top])
                     if isinstance(layer, SourceOfCaffe):
                         inputs[top] = graph.blobs[top].spec
-        leaving = [name for name, value in graph.blobs.items() if value not in used or self._weight_of(name, part)]
+        made = {top for layer in self.layers[part.first : part.last + 1] for top in layer.tops}
+        leaving = [
+            name
+            for name, value in graph.blobs.items()
+            if name in made and (value not in used or self._weight_of(name, part)) and value.kind is not Kind.INPUT
+        ]
         for value in graph.sources(Kind.STATE):
             value.name = self.prefix + value.name
-        return Lowered(graph, first, inputs, [name for name in leaving if name not in inputs])
+        if entering is None:
+            entering = [first[name] for name in inputs]
+        return Lowered(graph, first, inputs, entering, forced, leaving)
 
     def _weight_of(self, name: str, part: Range) -> float:
         return next(
@@ -233,47 +273,42 @@ class Engine:
 
     def learning(self) -> list[Parameter]:
         """Those of them that have a gradient."""
-        if not self.force_backward:
-            return [p for p in self.learnable() if p.about.rate]
-        statistics = {
-            p
-            for layer, group in zip(self.layers, self.parameters, strict=True)
-            for i, p in enumerate(group)
-            if p.about.rate == 0 and multipliers(layer.about, i)[0] != 0 and layer.kind == "BatchNorm"
-        }
-        return [p for p in self.learnable() if p not in statistics and not self._is_statistic(p)]
-
-    def _is_statistic(self, parameter: Parameter) -> bool:
-        return any(
-            parameter in group and layer.kind == "BatchNorm"
-            for layer, group in zip(self.layers, self.parameters, strict=True)
-        )
+        return [p for p in self.learnable() if (p.about.rate or self.force_backward) and p not in self._statistics]
 
     # -- programs
 
     def seeded(self, lowered: Lowered) -> dict[str, Value]:
         """Name of each blob that leaves -> the state that its gradient starts from."""
-        return {
-            name: lowered.graph.state(f"{self.prefix}seed/{name}", lowered.graph.blobs[name].spec)
-            for name in lowered.leaving
-            if np.issubdtype(lowered.graph.blobs[name].dtype, np.floating)
-        }
+        found = {}
+        for name in lowered.leaving:
+            spec = lowered.graph.blobs[name].spec
+            if np.issubdtype(spec.dtype, np.floating):
+                key = self.seed_key(name, spec.shape)
+                self._seeds.add(key)
+                found[name] = lowered.graph.state(key, spec)
+        return found
+
+    def seed_key(self, name: str, shape: Sequence[int]) -> str:
+        """The key of the state that a blob's gradient starts from; what lies behind a Filter has several shapes."""
+        return f"{self.prefix}seed/{'x'.join(map(str, shape))}/{name}"
 
     def wanted(self, lowered: Lowered) -> list[Value]:
         """What gradients are asked for: parameters, and with `force_backward` what comes in."""
         graph = lowered.graph
         present = {value.name for value in graph.sources(Kind.PARAMETER)}
         wrt = [graph.parameter(p.key, p.about.spec) for p in self.learning() if p.key in present]
-        return wrt + ([lowered.first[name] for name in lowered.inputs] if self.force_backward else [])
+        if self.force_backward:
+            wrt += [lowered.first[name] for name in lowered.inputs if name in lowered.first]
+        return list(dict.fromkeys([*wrt, *lowered.forced]))
 
-    def program(self, part: Range, counts: Mapping[str, int] | None, *, gradients_of_inputs: bool) -> Program:
+    def program(self, part: Range, counts: Mapping[str, int] | None, lead: int) -> Program:
         """Forward and backward of some layers, everything kept readable."""
-        lowered = self.lower(part, counts)
+        lowered = self.lower(part, counts, lead)
         graph = lowered.graph
         seeds = self.seeded(lowered)
         wrt = self.wanted(lowered)
-        if gradients_of_inputs:
-            wrt = list(dict.fromkeys([*wrt, *(lowered.first[name] for name in lowered.inputs)]))
+        if part.first > 0:
+            wrt = list(dict.fromkeys([*wrt, *lowered.entering]))
         found = derive_gradients(graph, {graph.blobs[name]: seed for name, seed in seeds.items()}, wrt)
         gradients = {name: found[value] for name, value in lowered.first.items() if value in found}
         gradients.update((value.name, found[value]) for value in wrt if value.kind is Kind.PARAMETER and value in found)
@@ -284,20 +319,37 @@ class Engine:
         self.backend.allocate_states(program)
         return program
 
-    def executable(self, part: Range, counts: Mapping[str, int], *, gradients_of_inputs: bool) -> Executable:
+    def executable(self, part: Range, counts: Mapping[str, int], lead: int | None = None) -> Executable:
         """The compiled program of some layers."""
-        key = (part, tuple(sorted(counts.items())), gradients_of_inputs)
-        if key not in self._executables:
+        lead = part.first if lead is None else lead
+        key = part, tuple(sorted(counts.items())), lead
+        return self.compiled(key, lambda: self.program(part, counts, lead))
+
+    def compiled(self, key: Hashable, make: Callable[[], Program]) -> Executable:
+        """A program that was compiled before under a key, or is now; it is kept until shapes change."""
+        found = self._executables.pop(key, None)
+        if found is None:
             self.initialize()
-            program = self.program(part, counts, gradients_of_inputs=gradients_of_inputs)
-            self._executables[key] = self.backend.compile(program)
-        return self._executables[key]
+            if len(self._executables) >= _MOST_PROGRAMS:
+                self.closing()
+                self._executables.pop(next(iter(self._executables))).close()
+            found = self.backend.compile(make())
+        self._executables[key] = found  # the last one is the one used last
+        return found
 
     def initialize(self) -> None:
-        """Give parameters their first values, those that have none."""
-        for parameter in self.learnable():
-            if not parameter.initialized:
-                self.backend.registry.initialize(parameter, self.seed)
+        """Give parameters their first values, those that have none: what the net's message has, or their fillers'."""
+        for layer, group in zip(self.layers, self.parameters, strict=True):
+            given = layer.about.blobs
+            if given and len(given) != len(group):
+                layer.refuse(f"{len(given)} blobs in the net's file; expected {len(group)}")
+            for i, parameter in enumerate(group):
+                if given and not parameter.initialized:
+                    where = f"layer {layer.name!r}, blob {i}"
+                    array = fit_array(blob_array(given[i], where), parameter.about.spec.shape, where)
+                    self.backend.registry.assign(parameter, array)
+                elif not parameter.initialized:
+                    self.backend.registry.initialize(parameter, self.seed)
 
     def scalars(self, *, advance: bool) -> dict[str, float]:
         """What random ops read; a training pass counts."""
@@ -324,18 +376,45 @@ class Engine:
             self.held = before
             raise
         self.specs = {name: value.spec for name, value in lowered.graph.blobs.items()}
+        self._close_programs()
+        store = self.backend.store
+        for key in self._seeds:
+            store.free(key)
+        self._seeds.clear()
+        for state in lowered.graph.sources(Kind.STATE):  # of recurrent layers: they begin anew with another batch size
+            if state.name in store and store.view(state.name).shape != state.shape:
+                store.allocate(state.name, np.zeros(state.shape, state.dtype))
+
+    def move(self, backend: AbstractBackend) -> None:
+        """Go to another backend: parameters that it holds are taken as they are, others are brought there.
+
+        Raises:
+            ShapeError: a parameter there has another shape; nothing has changed then.
+        """
+        old, parameters, statistics = self.backend, self.parameters, self._statistics
+        theirs = {parameter.key for parameter in backend.registry}
+        self.backend, self.parameters, self._statistics = backend, [], set()
+        graph = Graph(self.phase)
+        try:
+            for layer in self.layers:
+                self._lower_layer(graph, layer, claim=True)
+        except MochaError:
+            self.backend, self.parameters, self._statistics = old, parameters, statistics
+            raise
+        self._close_programs()
+        for group, before in zip(self.parameters, parameters, strict=True):
+            for parameter, mine in zip(group, before, strict=True):
+                if parameter.key not in theirs:
+                    backend.registry.assign(parameter, old.store.read(mine.key))
+        for state in graph.sources(Kind.STATE):
+            if (key := self.prefix + state.name) in old.store:
+                backend.store.allocate(key, old.store.read(key))
+
+    def _close_programs(self) -> None:
+        self.closing()
         for executable in self._executables.values():
             executable.close()
         self._executables.clear()
-        for key in [key for key in self._seed_keys() if key in self.backend.store]:
-            self.backend.store.free(key)
-
-    def _seed_keys(self) -> list[str]:
-        return [f"{self.prefix}seed/{name}" for name in self.specs]
-
-    def read_batches(self) -> dict[str, Array]:
-        """The next batch of each source that has batches."""
-        return {top: array for feed in self.feeds.values() for top, array in feed.next().items()}
 
     def close(self) -> None:
         """Stop threads, close files, give memory back."""
@@ -343,6 +422,4 @@ class Engine:
             feed.close()
         for sink in self.sinks.values():
             sink.close()
-        for executable in self._executables.values():
-            executable.close()
-        self._executables.clear()
+        self._close_programs()

@@ -95,9 +95,15 @@ class Net:
             weights, phase, level = phase, level, 0
         if phase not in (TRAIN, TEST):
             raise ConfigError(f"Net: phase is {phase!r}; expected caffe.TRAIN or caffe.TEST.")
+        if isinstance(stages, str):
+            raise ConfigError(f"Net: stages is {stages!r}; expected a list of names.")
         message = network_file
         if isinstance(network_file, (str, Path)):
             message = read_net(existing(network_file))
+        if not isinstance(message, caffe_pb2.NetParameter):
+            raise ConfigError(
+                f"Net: received {type(message).__name__}; expected the path of a file, or a NetParameter."
+            )
         state = net_state(phase, level, stages or (), message.state if message.HasField("state") else None)
         with allowing(allow_python_layers):
             self._build(
@@ -111,8 +117,8 @@ class Net:
 
     def _build(self, message: Any, phase: Phase, backend: AbstractBackend | None, seed: int | None) -> None:
         with_tops(message)
-        self.outputs = outputs_of(message)
         message = with_splits(message)
+        self.outputs = outputs_of(message)
         share_multipliers(message)
         self.phase = phase
         self._engine = Engine(message, phase, backend or new_backend(), seed=seed)
@@ -222,11 +228,12 @@ class Net:
             ConfigError: there is no such layer or input.
             ShapeError: an array does not fit.
         """
+        part = self._range(start, end)
+        names = [*(self.outputs if end is None else self._engine.layers[part.last].tops), *(blobs or ())]
+        wanted = {name: self._blob(name) for name in names}
         self._fill(kwargs, self.inputs, "input", lambda name: self.blobs[name].data)
-        last = len(self.layers) - 1 if end is None else self._index(end)
-        self._runner.forward(Range(0 if start is None else self._index(start), last))
-        names = [*(self.outputs if end is None else self._engine.layers[last].tops), *(blobs or ())]
-        return {name: self._blob(name).data for name in dict.fromkeys(names)}
+        self._runner.forward(part)
+        return {name: blob.data for name, blob in wanted.items()}
 
     def backward(
         self, diffs: Sequence[str] | None = None, start: str | None = None, end: str | None = None, **kwargs: Any
@@ -246,12 +253,21 @@ class Net:
             ConfigError: there is no such layer or output.
             ShapeError: an array does not fit.
         """
-        self._fill(kwargs, self.outputs if start is None else list(self.top_names[start]), "top",
-                   lambda name: self.blobs[name].diff)  # fmt: skip
-        first = 0 if end is None else self._index(end)
-        self._runner.backward(Range(first, len(self.layers) - 1 if start is None else self._index(start)))
-        names = [*(self.inputs if end is None else self._engine.layers[first].bottoms), *(diffs or ())]
-        return {name: self._blob(name).diff for name in dict.fromkeys(names)}
+        part = self._range(end, start)
+        names = [*(self.inputs if end is None else self._engine.layers[part.first].bottoms), *(diffs or ())]
+        wanted = {name: self._blob(name) for name in names}
+        tops = self.outputs if start is None else self._engine.layers[part.last].tops
+        self._fill(kwargs, tops, "top", lambda name: self.blobs[name].diff)
+        self._runner.backward(part)
+        return {name: blob.diff for name, blob in wanted.items()}
+
+    def _range(self, lowest: str | None, uppermost: str | None) -> Range:
+        """The layers from one to another; None for the net's first and last."""
+        first = 0 if lowest is None else self._index(lowest)
+        last = len(self.layers) - 1 if uppermost is None else self._index(uppermost)
+        if first > last and self.layers:
+            raise ConfigError(f"layer {lowest!r} comes after {uppermost!r}; expected the other way round.")
+        return Range(first, last)
 
     def _blob(self, name: str) -> NetBlob:
         if name not in self.blobs:
@@ -264,10 +280,13 @@ class Net:
         if set(arrays) != set(names):
             raise ConfigError(f"received arrays for {sorted(arrays)}; expected one for each {what}: {sorted(names)}.")
         self._runner.settle()
+        checked = {}
         for name, given in arrays.items():
             array, into = np.asarray(given), target(name)
-            if array.shape[:1] != into.shape[:1]:
+            if array.shape[:1] != into.shape[:1] or not _spreads(array.shape, into.shape):
                 raise ShapeError(f"{what} {name!r}: received shape {array.shape}; expected {into.shape}.")
+            checked[name] = array, into
+        for array, into in checked.values():
             into[...] = array
 
     def forward_all(self, blobs: Sequence[str] | None = None, **kwargs: Any) -> dict[str, Array]:
@@ -277,12 +296,12 @@ class Net:
             name -> array with the results of all examples, of the outputs and of `blobs`.
         """
         collected: dict[str, list[Array]] = {}
-        count = len(np.asarray(next(iter(kwargs.values()))))
-        for batch in self._batches({name: np.asarray(array) for name, array in kwargs.items()}):
+        inputs = {name: np.asarray(array) for name, array in kwargs.items()}
+        count = self._count(inputs)
+        for batch in self._batches(inputs, count):
             for name, array in self.forward(blobs, None, None, **batch).items():
                 collected.setdefault(name, []).append(np.array(array))
-        return {name: np.concatenate(parts)[:count] if parts[0].ndim else np.array(parts)
-                for name, parts in collected.items()}  # fmt: skip
+        return _joined(collected, count)
 
     def forward_backward_all(
         self, blobs: Sequence[str] | None = None, diffs: Sequence[str] | None = None, **kwargs: Any
@@ -292,30 +311,41 @@ class Net:
         Returns:
             results and gradients of all examples, as `forward_all` gives them.
         """
+        known = {*self.inputs, *self.outputs}
+        if strangers := set(kwargs) - known:
+            raise ConfigError(f"received arrays for {sorted(strangers)}; expected some of {sorted(known)}.")
         inputs = {name: np.asarray(kwargs[name]) for name in self.inputs if name in kwargs}
         outer = {name: np.asarray(kwargs[name]) for name in self.outputs if name in kwargs}
         values: dict[str, list[Array]] = {}
         slopes: dict[str, list[Array]] = {}
-        count = len(next(iter(inputs.values())))
-        for forward, backward in zip(self._batches(inputs), self._batches(outer, count), strict=True):
+        count = self._count(inputs)
+        if outer:
+            self._count(outer)
+        for forward, backward in zip(self._batches(inputs, count), self._batches(outer, count), strict=True):
             for name, array in self.forward(blobs, None, None, **forward).items():
                 values.setdefault(name, []).append(np.array(array))
             for name, array in self.backward(diffs, None, None, **backward).items():
                 slopes.setdefault(name, []).append(np.array(array))
-        return (
-            {name: np.concatenate([np.atleast_1d(p) for p in parts])[:count] for name, parts in values.items()},
-            {name: np.concatenate([np.atleast_1d(p) for p in parts])[:count] for name, parts in slopes.items()},
-        )
+        return _joined(values, count), _joined(slopes, count)
 
-    def _batches(self, arrays: Mapping[str, Array], count: int | None = None) -> Iterable[dict[str, Array]]:
-        size = self.blobs[self.inputs[0]].shape[0]
-        count = len(next(iter(arrays.values()))) if count is None else count
+    def _count(self, arrays: Mapping[str, Array]) -> int:
+        """How many examples arrays have."""
+        counts = {array.shape[0] if array.ndim else 0 for array in arrays.values()}
+        if len(counts) != 1 or 0 in counts or not self.inputs or not self.blobs[self.inputs[0]].shape[:1]:
+            shapes = {name: array.shape for name, array in arrays.items()}
+            raise ShapeError(f"received {shapes}; expected arrays of as many examples, at least 1, for {self.inputs}.")
+        return counts.pop()
+
+    def _batches(self, arrays: Mapping[str, Array], count: int) -> Iterable[dict[str, Array]]:
+        size = max(1, self.blobs[self.inputs[0]].shape[0])
         for start in range(0, count, size):
             batch = {}
             for name, array in arrays.items():
                 piece = array[start : start + size]
                 missing = size - len(piece)
-                batch[name] = np.concatenate([piece, np.zeros((missing, *piece.shape[1:]))]) if missing else piece
+                batch[name] = (
+                    np.concatenate([piece, np.zeros((missing, *piece.shape[1:]), piece.dtype)]) if missing else piece
+                )
             yield batch
 
     def reshape(self) -> None:
@@ -337,7 +367,7 @@ class Net:
             ConfigError: the first layer is another one.
             ShapeError: the arrays do not fit it.
         """
-        layer = self._engine.layers[0]
+        layer = self._engine.layers[0] if self._engine.layers else None
         if not isinstance(layer, MemoryData):
             raise ConfigError("set_input_arrays: the first layer is no MemoryData layer.")
         shape = self.blobs[layer.tops[0]].shape
@@ -375,15 +405,21 @@ class Net:
             ShapeError: a layer of the file does not fit; nothing has been changed then.
         """
         planned: list[tuple[Parameter, Array]] = []
-        for layer, arrays in read_weights(existing(filename)).items():
+        hdf5 = file_is_hdf5(existing(filename))
+        for layer, arrays in read_weights(filename).items():
             if layer not in self._layer_names:
                 continue
-            mine = self._engine.parameters[self._layer_names.index(layer)]
-            if len(arrays) > len(mine) or (
-                len(arrays) < len(mine) and None not in arrays and not file_is_hdf5(filename)
+            number = self._layer_names.index(layer)
+            mine = self._engine.parameters[number]
+            # an HDF5 file leaves out what belongs to an earlier layer
+            owners = [*self._engine.layers[number].owners, *(None,) * len(mine)]
+            given = [i < len(arrays) and arrays[i] is not None for i in range(len(mine))]
+            if len(arrays) > len(mine) or not all(
+                there or (hdf5 and owners[i] is not None) for i, there in enumerate(given)
             ):
                 raise ShapeError(
-                    f"{filename}: layer {layer!r} has {len(arrays)} arrays; the net's has {len(mine)}. Rename the "
+                    f"{filename}: layer {layer!r} has {sum(a is not None for a in arrays)} arrays; the net's has "
+                    f"{len(mine)}. Rename the "
                     "net's layer if it is meant to start afresh."
                 )
             for i, (parameter, array) in enumerate(zip(mine, arrays, strict=False)):
@@ -403,19 +439,27 @@ class Net:
             if group
         }
 
+    def _own(self, arrays: Mapping[str, Sequence[Array | None]]) -> dict[str, list[Array | None]]:
+        """Arrays without those that belong to earlier layers: HDF5 files leave them out."""
+        owners = {
+            name: [*layer.owners, *(None,) * len(group)]
+            for name, layer, group in zip(self._layer_names, self._engine.layers, self._engine.parameters, strict=True)
+        }
+        return {
+            name: [array if owners[name][i] is None else None for i, array in enumerate(group)]
+            for name, group in arrays.items()
+        }
+
     def save(self, filename: str | Path) -> None:
         """Write definition and weights as a ``.caffemodel``."""
         write_weights(str(filename), self._arrays(), self._saved_message(), hdf5=False)
 
     def save_hdf5(self, filename: str | Path, write_diff: bool = False) -> None:
         """Write the weights as HDF5."""
-        diffs = None
+        diffs: dict[str, list[Array | None]] | None = None
         if write_diff:
-            diffs = {
-                name: [self._runner.parameter_blob(p).diff for p in group]
-                for name, group in zip(self._layer_names, self._engine.parameters, strict=True)
-            }
-        write_weights(str(filename), self._arrays(), self._saved_message(), diffs, hdf5=True)
+            diffs = self._own({name: [blob.diff for blob in blobs] for name, blobs in self.params.items()})
+        write_weights(str(filename), self._own(self._arrays()), self._saved_message(), diffs, hdf5=True)
 
     def _saved_message(self) -> Any:
         message = caffe_pb2.NetParameter()
@@ -426,21 +470,24 @@ class Net:
         """Take the parameters of another net's layers of the same names: both nets have the same ones from then on.
 
         Raises:
-            ShapeError: the shapes differ.
+            ShapeError: the shapes differ; nothing has changed then.
         """
-        ours = self._arrays()
-        shared = {name for name, group in zip(other._layer_names, other._engine.parameters, strict=True) if group}
-        self._engine.close()
-        self._engine = Engine(self._engine.message, self.phase, other.backend, seed=self._engine.seed)
-        for name, group in zip(self._layer_names, self._engine.parameters, strict=True):
-            if name not in shared:
-                for parameter, array in zip(group, ours.get(name, ()), strict=True):
-                    if array is not None:
-                        other.backend.registry.assign(parameter, array)
-        self._runner = Runner(self._engine)
+        if other.backend is self.backend:
+            return
+        self._runner.move(other.backend)
         for view, group in zip(self.layers, self._engine.parameters, strict=True):
             view.blobs[:] = [self._runner.parameter_blob(p) for p in group]
 
     def close(self) -> None:
         """Stop threads, close files, give memory back."""
         self._engine.close()
+
+
+def _spreads(given: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
+    """Whether an array can be copied to one of another shape, by repeating it along axes of the size 1."""
+    return len(given) <= len(wanted) and all(n in (1, m) for n, m in zip(given[::-1], wanted[::-1], strict=False))
+
+
+def _joined(batches: Mapping[str, Sequence[Array]], count: int) -> dict[str, Array]:
+    """The results of all batches behind each other, without those of the padding."""
+    return {name: np.concatenate([np.atleast_1d(part) for part in parts])[:count] for name, parts in batches.items()}

@@ -5,21 +5,27 @@ from __future__ import annotations
 import sys
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from mocha.backends import Executable
+from mocha.backends import AbstractBackend, Executable
 from mocha.caffe.blob import NetBlob, ParameterBlob
 from mocha.caffe.engine import Engine, Range
 from mocha.caffe.layer_types import CaffeLayer
-from mocha.caffe.layer_types.arrange import Filter
-from mocha.caffe.layer_types.sources import Input, MemoryData, SourceOfCaffe
+from mocha.caffe.layer_types.arrange import Filter, Split
+from mocha.caffe.layer_types.recurrent import Recurrent
+from mocha.caffe.layer_types.sources import DummyData, MemoryData, SourceOfCaffe
 from mocha.errors import StateError
-from mocha.graph import Phase, Section, Value
+from mocha.graph import Phase, Program, Section, Value
 from mocha.ops import Array, Shape
-from mocha.parameters import Parameter
+from mocha.parameters import Parameter, Store
 
 Hook = Callable[[int], object]
+
+_EXPOSED: WeakKeyDictionary[Store, dict[str, int]] = WeakKeyDictionary()
+"""Of each store, whose parameters several nets may share: key of a parameter that users may hold -> the references that
+its memory had before."""
 
 
 class Runner:
@@ -46,8 +52,10 @@ class Runner:
         self.hooks: dict[str, list[Hook]] = {}
         self.memory: tuple[Array, Array, int] | None = None
         self._asked: dict[str, Shape] = {}
-        self._last: tuple[Executable, Range] | None = None
-        self._exposed: dict[str, int] = {}
+        self._ran: dict[Range, Executable] = {}
+        self._states: dict[str, Array] = {}
+        self._overwritten: dict[str, Array] = {}
+        self._exposed = _EXPOSED.setdefault(self.backend.store, {})
         self._parameter_blobs: dict[Parameter, ParameterBlob] = {}
         self._shown = {
             top: layer.shown
@@ -55,6 +63,11 @@ class Runner:
             if type(layer).shown is not CaffeLayer.shown
             for top in layer.tops
         }
+        engine.closing = self._read_pending
+        for layer in engine.layers:
+            if isinstance(layer, DummyData):
+                for top, value in layer.constants().items():
+                    self.blobs[top].data[...] = value
 
     def _asker(self, name: str) -> Callable[[Shape], None]:
         def asked(shape: Shape) -> None:
@@ -89,7 +102,8 @@ class Runner:
         if self._exposed:
             self.backend.store.changed()
         for key, references in list(self._exposed.items()):
-            if sys.getrefcount(_owner(self.backend.store.view(key))) <= references:  # nobody holds it any more
+            # gone, or nobody holds it any more
+            if key not in self.backend.store or sys.getrefcount(_owner(self.backend.store.view(key))) <= references:
                 del self._exposed[key]
 
     def clear_diffs(self) -> None:
@@ -107,6 +121,14 @@ class Runner:
             if parameter.key in before:
                 blob.follow_diff(_difference(before[parameter.key], self.backend.store.read(parameter.key)))
 
+    def move(self, backend: AbstractBackend) -> None:
+        """Have the net's parameters from another backend, see `Engine.move`."""
+        self.engine.move(backend)
+        self.backend = backend
+        self._exposed = _EXPOSED.setdefault(backend.store, {})
+        self._parameter_blobs.clear()
+        self._ran.clear()
+
     # -- forward
 
     def forward(self, part: Range) -> float:
@@ -118,8 +140,11 @@ class Runner:
             self._run_forward(step)
             self._call("after_forward", step.last)
         weights = self.engine.loss_weights
-        made = {top for layer in self.engine.layers[part.first : part.last + 1] for top in layer.tops}
+        made = dict.fromkeys(top for layer in self._layers(part) for top in layer.tops)
         return float(sum(weights[name] * self.blobs[name].data.sum() for name in made if weights[name]))
+
+    def _layers(self, part: Range) -> list[CaffeLayer]:
+        return self.engine.layers[part.first : part.last + 1]
 
     def _steps(self, part: Range, way: str) -> list[Range]:
         if not self.hooks.get(f"before_{way}") and not self.hooks.get(f"after_{way}"):
@@ -131,15 +156,19 @@ class Runner:
             function(layer)
 
     def _run_forward(self, part: Range) -> None:
-        executable = self.engine.executable(part, self._filter_counts(part), gradients_of_inputs=part.first > 0)
-        self._note_changes()
+        self._load_batches(part)
+        executable = self.engine.executable(part, self._filter_counts(part))
+        self._states.update(self._recurrent_states(part))
         self._set_scalars(executable)
-        for layer in self.engine.layers[part.first : part.last + 1]:
-            if isinstance(layer, SourceOfCaffe):
-                self._load(layer)
+        self._note_changes()
+        self._note_overwritten(executable)
         executable.run(Section.FORWARD, feeds=self._feeds(executable))
-        self._last = executable, part
+        self._ran = {ran: e for ran, e in self._ran.items() if ran.last < part.first or part.last < ran.first}
+        self._ran[part] = executable
         self._follow_values(executable)
+        self._hand_out(executable)
+
+    def _hand_out(self, executable: Executable) -> None:
         for name, values in executable.program.outputs.items():
             self.engine.sinks[name].write([executable.read(value) for value in values])
 
@@ -150,16 +179,26 @@ class Runner:
         """Blobs as they are, for what comes from outside."""
         return {value.name: self.blobs[value.name].data for value in executable.program.inputs}
 
-    def _load(self, layer: SourceOfCaffe) -> None:
-        """The next batch of a data layer, into its tops."""
-        if layer.name in self.engine.feeds:
-            batch = self.engine.feeds[layer.name].next()
-        elif isinstance(layer, MemoryData):
-            batch = dict(zip(layer.tops, self._next_from_memory(layer), strict=True))
-        else:
-            return
-        for top, array in batch.items():
-            self.blobs[top].data[...] = array.reshape(self.blobs[top].shape)
+    def _note_overwritten(self, executable: Executable) -> None:
+        """Remember what comes in and is about to be overwritten by a layer that works in place."""
+        blobs = executable.program.blobs
+        for value in executable.program.inputs:
+            if blobs.get(value.name, value) is not value:
+                self._overwritten[value.name] = self.blobs[value.name].data.copy()
+
+    def _load_batches(self, part: Range) -> None:
+        """The next batch of each data layer, into its tops."""
+        for layer in self._layers(part):
+            if layer.name in self.engine.feeds:
+                batch = self.engine.feeds[layer.name].next()
+            elif isinstance(layer, MemoryData):
+                batch = dict(zip(layer.tops, self._next_from_memory(layer), strict=True))
+            else:
+                continue
+            still = layer.constants() if isinstance(layer, DummyData) else {}
+            for top, array in batch.items():
+                if top not in still:
+                    self.blobs[top].data[...] = array.reshape(self.blobs[top].shape)
 
     def _next_from_memory(self, layer: MemoryData) -> tuple[Array, Array]:
         if self.memory is None:
@@ -170,43 +209,72 @@ class Runner:
         return data[at : at + size], labels[at : at + size]
 
     def _filter_counts(self, part: Range) -> dict[str, int]:
-        """How many rows each Filter in the range keeps. What it depends on is run first."""
+        """How many rows each Filter keeps. What that depends on is run first, and leaves nothing behind."""
         counts: dict[str, int] = {}
+        layers = self.engine.layers
         for i in range(part.first, part.last + 1):
-            layer = self.engine.layers[i]
-            if isinstance(layer, Filter):
-                selector = layer.bottoms[-1]
-                makers = [j for j in range(part.first, i) if selector in self.engine.layers[j].tops]
-                if makers and not isinstance(self.engine.layers[makers[-1]], Input):
-                    self._run_forward(Range(part.first, makers[-1]))
-                counts[layer.name] = int(np.count_nonzero(self.blobs[selector].data))
+            if isinstance(layers[i], Filter):
+                selector, maker = layers[i].bottoms[-1], self._maker(layers[i].bottoms[-1], i)
+                while part.first <= maker and isinstance(layers[maker], Split):
+                    selector = layers[maker].bottoms[0]
+                    maker = self._maker(selector, maker)
+                outside = maker < part.first or isinstance(layers[maker], SourceOfCaffe)
+                values = (
+                    self.blobs[selector].data if outside else self._trial(Range(part.first, maker), counts, selector)
+                )
+                counts[layers[i].name] = int(np.count_nonzero(values))
         return counts
+
+    def _maker(self, blob: str, before: int) -> int:
+        """The number of the last layer before one that makes a blob."""
+        return max(i for i in range(before) if blob in self.engine.layers[i].tops)
+
+    def _trial(self, part: Range, counts: Mapping[str, int], blob: str) -> Array:
+        """What a blob will be after some layers."""
+        executable = self.engine.executable(part, counts)
+        self._set_scalars(executable)
+        self._note_changes()
+        self._run_without_effects(executable, self._feeds(executable), {})
+        self._ran.pop(part, None)
+        return executable.read(executable.program.blobs[blob])
 
     def _follow_values(self, executable: Executable) -> None:
         for name, value in executable.program.blobs.items():
             if value.producer is not None and name in self.blobs:
-                self.blobs[name].values.follow(_reader(executable, value, self._shown.get(name)))
-                self.blobs[name].gradients.reshape(value.shape)
+                cell, shown = self.blobs[name].values, self._shown.get(name)
+                if shown is None:
+                    cell.follow(_reader(executable, value), value.shape)
+                else:  # the numbers tell the shape
+                    cell.follow(_reader(executable, value, shown))
+                    cell.settle()
+                self.blobs[name].gradients.reshape(cell.shape)
 
     # -- backward
 
     def backward(self, part: Range) -> None:
         """Run layers backward."""
+        self.settle()
         for step in reversed(self._steps(part, "backward")):
             self._call("before_backward", step.last)
             self._run_backward(step)
             self._call("after_backward", step.first)
 
     def _run_backward(self, part: Range) -> None:
-        if self._last is not None and self._last[1] == part:
-            executable = self._last[0]
-            self._seed(executable)
-        else:
-            # other layers than those that ran forward last: run these again on the blobs as they are
-            executable = self.engine.executable(part, self._filter_counts(part), gradients_of_inputs=part.first > 0)
+        executable = self._ran.get(part)
+        if executable is None:  # other layers than those that ran forward: run these again on the blobs as they are
+            lead = self._lead(part)
+            executable = self.engine.executable(part, self._filter_counts(Range(lead, part.last)), lead)
             self._set_scalars(executable)
             self._seed(executable)
-            self._rerun(executable)
+            self._note_changes()
+            feeds = self._feeds(executable)
+            for name, value in executable.program.blobs.items():
+                if name in feeds and value.producer is not None and name in self._overwritten:
+                    feeds[name] = self._overwritten[name]
+            self._run_without_effects(executable, feeds, self._states)
+        else:
+            self._seed(executable)
+            self._note_changes()
         executable.run(Section.BACKWARD)
         self._follow_gradients(executable)
         gradients = executable.program.gradients
@@ -214,44 +282,110 @@ class Runner:
             if parameter.key in gradients:
                 self.parameter_blob(parameter).add_diff(executable.read(gradients[parameter.key]))
 
+    def _lead(self, part: Range) -> int:
+        """Where to begin to have what comes into a range as it was: it may have been overwritten in place."""
+        layers, first = self.engine.layers, part.first
+        while True:
+            made: set[str] = set()
+            lost: list[int] = []
+            for layer in layers[first : part.last + 1]:
+                lost += [
+                    self._maker(bottom, first)
+                    for bottom in set(layer.bottoms) - made
+                    if any(bottom in later.tops for later in layers[first:])
+                ]
+                made.update(layer.tops)
+            if not lost:
+                return first
+            first = min(lost)
+
     def _seed(self, executable: Executable) -> None:
         """Hand the gradients that come from above to the program."""
-        prefix = f"{self.engine.prefix}seed/"
-        for value in executable.program.stored:
-            if value.name.startswith(prefix):
-                self.backend.store.write(value.name, self.blobs[value.name.removeprefix(prefix)].diff)
+        states = {value.name for value in executable.program.stored}
+        for name, value in executable.program.blobs.items():
+            key = self.engine.seed_key(name, value.shape)
+            if key in states:
+                self.backend.store.write(key, self._padded(self.blobs[name].diff, value.shape))
 
-    def _rerun(self, executable: Executable) -> None:
-        """The forward pass once more, without its lasting effects: running statistics, states of recurrent layers."""
+    @staticmethod
+    def _padded(array: Array, shape: Shape) -> Array:
+        """A gradient at the size that was computed, where less is shown."""
+        if array.shape == shape:
+            return array
+        return np.zeros(shape, array.dtype)
+
+    def _recurrent_states(self, part: Range) -> dict[str, Array]:
+        """The states that recurrent layers of a range begin with."""
         store = self.backend.store
-        changed = {
-            into.name: store.read(into.name)
+        keys = [
+            key
+            for layer in self._layers(part)
+            if isinstance(layer, Recurrent)
+            for key in (f"{self.engine.prefix}{name}" for name in layer.state_names())
+        ]
+        return {key: store.read(key) for key in keys if key in store}
+
+    def _run_without_effects(
+        self, executable: Executable, feeds: Mapping[str, Array], states: Mapping[str, Array]
+    ) -> None:
+        """Run forward, from other states, and leave running statistics and states as they are."""
+        self._read_pending()
+        store = self.backend.store
+        updated = {
+            into.name
             for node in executable.program.section(Section.FORWARD)
             for _, into in node.updated()
-        }
-        executable.run(Section.FORWARD, feeds=self._feeds(executable))
-        for key, values in changed.items():
-            store.write(key, values)
+        }  # fmt: skip
+        before = {key: store.read(key) for key in updated}
+        for key in updated:
+            if key in states and states[key].shape == before[key].shape:
+                store.write(key, states[key])
+        try:
+            executable.run(Section.FORWARD, feeds=feeds)
+        finally:
+            for key, values in before.items():
+                store.write(key, values)
+
+    def _read_pending(self) -> None:
+        """Copy to blobs what still lies in the memory of programs: that is about to be overwritten or given back."""
+        for blob in self.blobs.values():
+            blob.values.settle()
+            blob.gradients.settle()
 
     def _follow_gradients(self, executable: Executable) -> None:
         for name, value in executable.program.gradients.items():
-            if name in self.blobs:
+            if name in self.blobs and value.shape == self.blobs[name].shape:
                 self.blobs[name].gradients.follow(_reader(executable, value))
 
     # -- training, and new shapes
 
-    def train(self, executable: Executable, *sections: Section) -> float:
-        """Run a solver's program of the whole net on the next batch; gives the sum of the losses."""
+    def train(
+        self,
+        name: str,
+        make: Callable[[Mapping[str, int]], Program],
+        scalars: Mapping[str, float],
+        *sections: Section,
+    ) -> float:
+        """Run a solver's program of the whole net on the next batch; gives the sum of the losses.
+
+        Args:
+            name: of the program.
+            make: makes it, given how many rows each Filter keeps.
+            scalars: what it reads.
+            sections: what of it to run.
+        """
         self.settle()
+        now = self.engine.scalars(advance=True)
+        self._load_batches(self.everything)
+        counts = self._filter_counts(self.everything)
+        executable = self.engine.compiled((name, tuple(sorted(counts.items()))), lambda: make(counts))
+        executable.block.set({**now, **scalars})
         self._note_changes()
-        executable.block.set(self.engine.scalars(advance=True))
-        for layer in self.engine.layers:
-            if isinstance(layer, SourceOfCaffe):
-                self._load(layer)
         executable.run(*sections, feeds=self._feeds(executable))
-        self._last = None
+        self._ran.clear()
         self._follow_values(executable)
         self._follow_gradients(executable)
+        self._hand_out(executable)
         return float(sum(float(executable.read(value)) for value in executable.program.losses.values()))
 
     def settle(self) -> None:
@@ -269,7 +403,7 @@ class Runner:
             for name, spec in self.engine.specs.items():
                 self.blobs[name].values.reshape(spec.shape)
                 self.blobs[name].gradients.reshape(spec.shape)
-        self._last = None
+        self._ran.clear()
 
 
 def _owner(array: Array) -> object:

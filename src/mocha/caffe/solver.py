@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
-from mocha.backends import Executable
+from mocha.backends import AbstractBackend
 from mocha.caffe.blobs import fit_array
+from mocha.caffe.definition import solver_state
 from mocha.caffe.net import TEST, TRAIN, Net, existing
 from mocha.caffe.nets import read_net, read_solver
 from mocha.caffe.proto import caffe_pb2
@@ -45,33 +49,42 @@ class Solver:
     """The type, whatever the file says; None for what the file says."""
 
     def __init__(self, param_file: Any, *, allow_python_layers: bool | None = None) -> None:
-        self._folder = Path()
+        self._folder, self._default_prefix = Path(), Path("solver")
+        self.param = param_file
         if isinstance(param_file, (str, Path)):
             self._folder = existing(param_file).parent
             self.param = read_solver(param_file)
             self._default_prefix = Path(param_file).with_suffix("")
-        else:
-            self.param = param_file
-            self._default_prefix = Path("solver")
+        elif not isinstance(param_file, caffe_pb2.SolverParameter):
+            raise ConfigError(
+                f"solver: received {type(param_file).__name__}; expected the path of a file, or a SolverParameter."
+            )
         self._rate = Rate(self.param)
         method = method_of(self.param, self.kind)
         self._check()
         self.iter = 0
-        self._losses: list[float] = []
+        self._losses: deque[float] = deque(maxlen=self.param.average_loss)
         self._callbacks: list[tuple[Callable[[], Any], Callable[[], Any]]] = []
-        self._executables: dict[str, Executable] = {}
         self._stop = self._snapshot_asked = False
-        seed = self.param.random_seed if self.param.random_seed >= 0 else None
-        message, phase_message = self._train_net()
-        self.net = Net(phase_message, TRAIN, backend=None, seed=seed, allow_python_layers=allow_python_layers)
-        self.test_nets = [
-            Net(net, TEST, backend=self.net.backend, seed=seed, allow_python_layers=allow_python_layers)
-            for net in self._test_nets(message)
-        ]
-        self._training = Training(self.net.engine, self.param, method)
-        for weights in self.param.weights:
-            for path in weights.split(","):
-                self.net.copy_from(path)
+        seed = self.param.random_seed % 2**32 if self.param.random_seed >= 0 else None
+        train, tests = self._definitions()
+        with contextlib.ExitStack() as failing:
+
+            def made(definition: Any, backend: AbstractBackend | None) -> Net:
+                state = definition.state
+                net = Net(definition, state.phase, state.level, backend=backend, seed=seed,
+                          allow_python_layers=allow_python_layers)  # fmt: skip
+                failing.callback(net.close)
+                return net
+
+            self.net = made(train, None)
+            self.test_nets = [made(test, self.net.backend) for test in tests]
+            self._training = Training(self.net.engine, self.param, method)
+            for path in (name.strip() for names in self.param.weights for name in names.split(",")):
+                for net in (self.net, *self.test_nets):
+                    net.copy_from(self._located(path))
+            failing.pop_all()
+        self._taken = time.perf_counter(), 0
 
     def _check(self) -> None:
         p = self.param
@@ -79,15 +92,26 @@ class Solver:
             raise ConfigError(
                 f"solver: average_loss is {p.average_loss}, iter_size {p.iter_size}; expected numbers >= 1."
             )
+        if min(p.test_iter, default=0) < 0:
+            raise ConfigError(f"solver: test_iter is {list(p.test_iter)}; expected numbers >= 0.")
+        folder = next(place for place in self._prefix().absolute().parents if place.exists())
+        if p.snapshot > 0 and not (folder.is_dir() and os.access(folder, os.W_OK)):
+            raise ConfigError(
+                f"solver: snapshot_prefix is {str(self._prefix())!r}; no files can be written to {str(folder)!r}. "
+                "Choose another folder."
+            )
 
     # -- nets
 
-    def _read(self, path: str) -> Any:
-        """A net's file, from the working directory or from the solver's folder."""
-        return read_net(path if Path(path).is_file() or not (self._folder / path).is_file() else self._folder / path)
+    def _located(self, path: str) -> Path:
+        """A file that the solver names, in the working directory or in the solver's folder."""
+        return Path(path) if Path(path).is_file() or not (self._folder / path).is_file() else self._folder / path
 
-    def _train_net(self) -> tuple[Any, Any]:
-        """What test nets may be made of too, and the train net, with the state in which layers are chosen."""
+    def _read(self, path: str) -> Any:
+        return read_net(existing(self._located(path)))
+
+    def _definitions(self) -> tuple[Any, list[Any]]:
+        """The train net and the test nets, each with the state in which its layers are chosen."""
         p = self.param
         given = [name for name in ("net", "net_param", "train_net", "train_net_param") if p.HasField(name)]
         if len(given) != 1:
@@ -97,9 +121,11 @@ class Solver:
             )
         source = getattr(p, given[0])
         message = self._read(source) if isinstance(source, str) else source
-        return message if given[0] in ("net", "net_param") else None, _in_state(message, p, "train_state")
+        state = p.train_state if p.HasField("train_state") else None
+        tests = self._test_definitions(message if given[0] in ("net", "net_param") else None)
+        return _in_state(message, TRAIN, state), tests
 
-    def _test_nets(self, common: Any) -> list[Any]:
+    def _test_definitions(self, common: Any) -> list[Any]:
         p = self.param
         nets = [*p.test_net_param, *(self._read(path) for path in p.test_net)]
         missing = len(p.test_iter) - len(nets)
@@ -116,7 +142,7 @@ class Solver:
         if len(p.test_state) not in (0, len(nets)):
             raise ConfigError(f"solver: {len(p.test_state)} test_state entries; expected none or {len(nets)}.")
         states = list(p.test_state) or [None] * len(nets)
-        return [_with_state(net, state) for net, state in zip(nets, states, strict=True)]
+        return [_in_state(net, TEST, state) for net, state in zip(nets, states, strict=True)]
 
     # -- training
 
@@ -139,6 +165,10 @@ class Solver:
 
     def step(self, iters: int) -> None:
         """Do so many iterations, with the tests, lines and snapshots that fall into them."""
+        self._step(iters)
+        self._stop = False
+
+    def _step(self, iters: int) -> None:
         self._losses.clear()
         stop = self.iter + iters
         while self.iter < stop and not self._stop:
@@ -147,7 +177,7 @@ class Solver:
             for on_start, _ in self._callbacks:
                 on_start()
             loss = self._iteration(last=self.iter + 1 == stop)
-            self._losses = [*self._losses, loss][-self.param.average_loss :]
+            self._losses.append(loss)
             if self.param.display > 0 and (self.iter - 1) % self.param.display == 0:
                 self._display()
             if self._due(self.param.snapshot) or self._snapshot_asked:
@@ -164,42 +194,49 @@ class Solver:
         """Passes and update; gives the mean loss of the passes."""
         rate = self._rate.at(self.iter)
         scalars = self._training.method.scalars(rate, self.iter)
-        engine, net = self.net.engine, self.net
-        if self.param.iter_size == 1 and not any(ready for _, ready in self._callbacks):
+        runner, sections = self.net.runner, (Section.FORWARD, Section.BACKWARD, Section.UPDATE)
+        if self.param.iter_size == 1 and not self._callbacks:
             before = self._parameters() if last else None
-            executable = self._executable("whole")
-            executable.block.set(scalars)
-            loss = net.runner.train(executable, Section.FORWARD, Section.BACKWARD, Section.UPDATE)
+            loss = runner.train("whole", self._training.whole, scalars, *sections)
+            self.net.backend.store.changed()
         else:
             self._clear_gradients()
-            loss = 0.0
-            executable = self._executable("accumulating")
-            for _ in range(self.param.iter_size):
-                loss += net.runner.train(executable, Section.FORWARD, Section.BACKWARD, Section.UPDATE)
-            loss /= self.param.iter_size
-            for _, on_gradients_ready in self._callbacks:
-                on_gradients_ready()
+            passes = [
+                runner.train("accumulating", self._training.accumulating, {}, *sections)
+                for _ in range(self.param.iter_size)
+            ]
+            loss = sum(passes) / len(passes)
+            if self._callbacks:
+                self._show_gradients()
+                for _, on_gradients_ready in self._callbacks:
+                    on_gradients_ready()
+                self._take_gradients()
             before = self._parameters() if last else None
             self._run_update(scalars)
-        engine.backend.store.changed()
         if before is not None:
-            net.runner.show_updates(before)
+            runner.show_updates(before)
         self.iter += 1
         self._shown_rate = rate
         return loss
 
     def _run_update(self, scalars: dict[str, float]) -> None:
-        update = self._executable("updating")
+        update = self.net.engine.compiled("updating", self._training.updating)
         update.block.set(scalars)
         update.run(Section.UPDATE)
+        self.net.backend.store.changed()
 
-    def _executable(self, what: str) -> Executable:
-        if what not in self._executables:
-            training = self._training
-            make = {"whole": lambda: training.whole(None), "accumulating": lambda: training.accumulating(None),
-                    "updating": training.updating}[what]  # fmt: skip
-            self._executables[what] = self.net.backend.compile(make())
-        return self._executables[what]
+    def _show_gradients(self) -> None:
+        """Let the parameters' diff be the gradients that were added up."""
+        store = self.net.backend.store
+        for parameter in self.net.engine.learning():
+            gradient = store.read(self._training.state("gradient", parameter))
+            self.net.runner.parameter_blob(parameter).follow_diff(gradient.copy)
+
+    def _take_gradients(self) -> None:
+        """Update by what the parameters' diff is."""
+        store = self.net.backend.store
+        for parameter in self.net.engine.learning():
+            store.write(self._training.state("gradient", parameter), self.net.runner.parameter_blob(parameter).diff)
 
     def _parameters(self) -> dict[str, Array]:
         store = self.net.backend.store
@@ -210,17 +247,15 @@ class Solver:
         for parameter in self.net.engine.learning():
             key = self._training.state("gradient", parameter)
             if key in store:
-                store.write(key, np.zeros_like(store.read(key)))
+                store.write(key, np.zeros(parameter.about.spec.shape, parameter.about.spec.dtype))
 
     def apply_update(self) -> None:
         """One update by the gradients that `net.params` have now: for passes that a script runs itself."""
-        update = self._executable("updating")
-        store = self.net.backend.store
-        for parameter in self.net.engine.learning():
-            store.write(self._training.state("gradient", parameter), self.net.runner.parameter_blob(parameter).diff)
-        update.block.set(self._training.method.scalars(self._rate.at(self.iter), self.iter))
-        update.run(Section.UPDATE)
-        store.changed()
+        self.net.engine.compiled("updating", self._training.updating)  # it makes the places of the gradients
+        self._take_gradients()
+        before = self._parameters()
+        self._run_update(self._training.method.scalars(self._rate.at(self.iter), self.iter))
+        self.net.runner.show_updates(before)
         self.iter += 1
 
     def solve(self, resume: str | Path | None = None) -> None:
@@ -229,15 +264,22 @@ class Solver:
             self.restore(resume)
         logger().info("Solving %s", self.net.name)
         logger().info("Learning Rate Policy: %s", self.param.lr_policy)
+        try:
+            self._solve()
+        finally:
+            self._stop = False
+
+    def _solve(self) -> None:
         start = self.iter
-        self.step(max(0, self.param.max_iter - self.iter))
+        self._step(self.param.max_iter - self.iter)
         if self.param.snapshot_after_train and (not self._due(self.param.snapshot) or self.iter == start):
             self.snapshot()
         if self._stop:
             logger().info("Optimization stopped early.")
             return
         if self._due(self.param.display):
-            logger().info("Iteration %d, loss = %g", self.iter, self.net.forward_loss())
+            self._losses.append(self.net.forward_loss())
+            logger().info("Iteration %d, loss = %g", self.iter, np.mean(self._losses))
         if self._tests_now():
             self.test_all()
         logger().info("Optimization Done.")
@@ -254,7 +296,13 @@ class Solver:
 
     def _display(self) -> None:
         iteration = self.iter - 1
-        logger().info("Iteration %d, loss = %g", iteration, np.mean(self._losses))
+        now, (then, done) = time.perf_counter(), self._taken
+        rate = (iteration - done) / max(now - then, 1e-9)
+        self._taken = now, iteration
+        logger().info(
+            "Iteration %d (%g iter/s, %gs/%d iters), loss = %g",
+            iteration, rate, now - then, self.param.display, np.mean(self._losses),
+        )  # fmt: skip
         weights = self.net.blob_loss_weights
         number = 0
         for name in self.net.outputs:
@@ -281,7 +329,7 @@ class Solver:
                 total[name] = total[name] + value if name in total else value.copy()
         means = {name: value / batches for name, value in total.items()}
         if self.param.test_compute_loss:
-            logger().info("Test loss: %g", loss / batches)
+            logger().info("Test loss: %g", loss / max(batches, 1))
         number = 0
         for name, mean in means.items():
             weight = net.blob_loss_weights[name]
@@ -305,10 +353,13 @@ class Solver:
                 spec = parameter.about.spec
                 yield key, store.read(key) if key in store else np.zeros(spec.shape, spec.dtype)
 
-    def _path(self, ending: str) -> Path:
+    def _prefix(self) -> Path:
+        """What the names of snapshots begin with."""
         prefix = Path(self.param.snapshot_prefix) if self.param.snapshot_prefix else self._default_prefix
-        if prefix.is_dir():
-            prefix = prefix / self._default_prefix.name
+        return prefix / self._default_prefix.name if prefix.is_dir() else prefix
+
+    def _path(self, ending: str) -> Path:
+        prefix = self._prefix()
         return prefix.with_name(f"{prefix.name}_iter_{self.iter}{ending}")
 
     def snapshot(self) -> None:
@@ -331,6 +382,10 @@ class Solver:
             FormatError: the file is missing, damaged, or that of another net or method; nothing has been changed then.
         """
         state = read_state(existing(filename))
+        if state.iteration < 0 or state.current_step < 0:
+            raise FormatError(
+                f"{filename}: iteration {state.iteration}, current_step {state.current_step}; expected numbers >= 0."
+            )
         ours = list(self._histories())
         if len(state.history) != len(ours):
             raise FormatError(
@@ -364,8 +419,6 @@ class Solver:
         with contextlib.ExitStack() as endings:
             for net in (self.net, *self.test_nets):
                 endings.callback(net.close)
-            for executable in self._executables.values():
-                endings.callback(executable.close)
 
 
 class SGDSolver(Solver):
@@ -404,21 +457,16 @@ class AdamSolver(Solver):
     kind: ClassVar[str | None] = "Adam"
 
 
-def get_solver(param_file: Any) -> Solver:
+def get_solver(param_file: Any, *, allow_python_layers: bool | None = None) -> Solver:
     """The solver of the type that the file says."""
-    solver = Solver(param_file)
+    solver = Solver(param_file, allow_python_layers=allow_python_layers)
     solver.__class__ = {cls.kind: cls for cls in Solver.__subclasses__()}.get(solver.type, Solver)
     return solver
 
 
-def _in_state(net: Any, param: Any, field: str) -> Any:
-    return _with_state(net, getattr(param, field) if param.HasField(field) else None)
-
-
-def _with_state(net: Any, state: Any) -> Any:
-    """The net with a state of the solver's merged into its own."""
+def _in_state(net: Any, phase: int, state: Any) -> Any:
+    """The net with its state: the phase, over that the net's own, over that one of the solver's."""
     merged = caffe_pb2.NetParameter()
     merged.CopyFrom(net)
-    if state is not None:
-        merged.state.MergeFrom(state)
+    merged.state.CopyFrom(solver_state(phase, net, state))
     return merged

@@ -93,21 +93,21 @@ class Training:
 
     # -- programs
 
-    def whole(self, keep: Iterable[str] | None) -> Program:
-        """Forward, backward and update; `keep` names the blobs to be read afterwards, None all."""
-        graph, gradients = self._passes()
+    def whole(self, counts: Mapping[str, int]) -> Program:
+        """Forward, backward and update; `counts` says how many rows each Filter keeps."""
+        graph, gradients = self._passes(counts)
         self._update(graph, gradients)
-        return self._built(graph, gradients, keep)
+        return self._built(graph, gradients, None)
 
-    def accumulating(self, keep: Iterable[str] | None) -> Program:
+    def accumulating(self, counts: Mapping[str, int]) -> Program:
         """Forward and backward, and the gradients added to what is kept for `updating`."""
-        graph, gradients = self._passes()
+        graph, gradients = self._passes(counts)
         for parameter in self.engine.learning():
             if parameter.key in gradients:
                 with graph.within(parameter.key, Section.UPDATE):
                     kept = graph.state(self.state("gradient", parameter), parameter.about.spec)
                     graph(MovingAverage(1.0), kept, gradients[parameter.key])
-        return self._built(graph, gradients, keep)
+        return self._built(graph, gradients, None)
 
     def updating(self) -> Program:
         """The update alone, by the gradients that are kept."""
@@ -117,9 +117,9 @@ class Training:
         self._update(graph, gradients)
         return self._built(graph, {}, ())
 
-    def _passes(self) -> tuple[Graph, dict[str, Value]]:
+    def _passes(self, counts: Mapping[str, int]) -> tuple[Graph, dict[str, Value]]:
         engine = self.engine
-        lowered = engine.lower(Range(0, len(engine.layers) - 1))
+        lowered = engine.lower(Range(0, len(engine.layers) - 1), counts)
         graph = lowered.graph
         wrt = engine.wanted(lowered)
         found = derive_gradients(graph, dict.fromkeys(graph.losses.values(), 1.0), wrt)

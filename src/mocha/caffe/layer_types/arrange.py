@@ -180,7 +180,6 @@ class BatchReindex(CaffeLayer):
     """The first bottom's rows that the second one names."""
 
     bottom_counts: ClassVar[tuple[int, int | None]] = (2, 2)
-    wants_gradient: ClassVar[tuple[int, ...] | None] = (0,)
 
     def compute(self, g: Graph, inputs: Sequence[Value], blobs: Sequence[Value]) -> Sequence[Value]:
         """One op."""

@@ -60,8 +60,6 @@ class CaffeLayer(Layer):
     """Whether the first top counts in the objective, unless told otherwise."""
     may_be_in_place: ClassVar[bool] = True
     """Caffe refuses the layer in place where this is False."""
-    wants_gradient: ClassVar[tuple[int, ...] | None] = None
-    """The bottoms that `force_backward` asks a gradient for; None for all."""
 
     @property
     def kind(self) -> str:

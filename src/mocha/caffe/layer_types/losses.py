@@ -30,7 +30,6 @@ class _Loss(CaffeLayer):
 
     is_loss: ClassVar[bool] = True
     bottom_counts: ClassVar[tuple[int, int | None]] = (2, 2)
-    wants_gradient: ClassVar[tuple[int, ...] | None] = (0,)
 
     @property
     def ignored(self) -> int | None:
@@ -104,8 +103,6 @@ class InfogainLoss(_Loss):
 class EuclideanLoss(_Loss):
     """Half the mean of the squared distances."""
 
-    wants_gradient: ClassVar[tuple[int, ...] | None] = None
-
     def compute(self, g: Graph, inputs: Sequence[Value], blobs: Sequence[Value]) -> Sequence[Value]:
         """One op."""
         return [g(ops.SquareLoss(), *inputs)]
@@ -124,7 +121,6 @@ class ContrastiveLoss(_Loss):
     """Pairs of one kind are to be near, others at least a margin apart."""
 
     bottom_counts: ClassVar[tuple[int, int | None]] = (3, 3)
-    wants_gradient: ClassVar[tuple[int, ...] | None] = (0, 1)
 
     def compute(self, g: Graph, inputs: Sequence[Value], blobs: Sequence[Value]) -> Sequence[Value]:
         """One op."""
@@ -137,7 +133,6 @@ class Accuracy(CaffeLayer):
 
     bottom_counts: ClassVar[tuple[int, int | None]] = (2, 2)
     top_counts: ClassVar[tuple[int, int | None]] = (1, 2)
-    wants_gradient: ClassVar[tuple[int, ...] | None] = ()
 
     def compute(self, g: Graph, inputs: Sequence[Value], blobs: Sequence[Value]) -> Sequence[Value]:
         """One op."""

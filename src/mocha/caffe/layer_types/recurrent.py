@@ -14,7 +14,7 @@ from mocha.graph import Graph, Value
 from mocha.ops import Spec
 
 
-class _Recurrent(CaffeLayer):
+class Recurrent(CaffeLayer):
     """What RNN and LSTM share.
 
     Bottoms: the sequence (T, B, ...), where it goes on (T, B), perhaps an input that stays the same (B, ...), and with
@@ -23,7 +23,6 @@ class _Recurrent(CaffeLayer):
 
     bottom_counts: ClassVar[tuple[int, int | None]] = (2, None)
     top_counts: ClassVar[tuple[int, int | None]] = (1, None)
-    wants_gradient: ClassVar[tuple[int, ...] | None] = None
     n_states: ClassVar[int] = 1
     n_gates: ClassVar[int] = 1
 
@@ -67,25 +66,29 @@ class _Recurrent(CaffeLayer):
             z = g(ops.Add(), z, g(ops.Tile(0, steps), g(ops.Reshape((1, *still.shape)), still)))
         return z
 
+    def state_names(self) -> list[str]:
+        """What the kept states are called."""
+        return [f"{self.param_key}/state {i}" for i in range(self.n_states)]
+
     def _states(self, g: Graph, inputs: Sequence[Value]) -> list[Value]:
         """The states to begin with: (B, D) each."""
         p, x = self.about.recurrent_param, inputs[0]
         spec = Spec((x.shape[1], p.num_output), x.dtype)
         if p.expose_hidden:
             return [reshaped(g, state, spec.shape) for state in inputs[-self.n_states :]]
-        kept = [g.state(f"{self.name}/state {i}", spec) for i in range(self.n_states)]
+        kept = [g.state(name, spec) for name in self.state_names()]
         return [g(ops.StopGradient(), state) for state in kept]
 
     def _keep(self, g: Graph, last: Sequence[Value]) -> list[Value]:
         """Remember the states in the end, or hand them out: (1, B, D) each."""
         if self.about.recurrent_param.expose_hidden:
             return [g(ops.Reshape((1, *state.shape)), state) for state in last]
-        for i, state in enumerate(last):
-            g(ops.MovingAverage(0.0), g.state(f"{self.name}/state {i}", state.spec), state)
+        for name, state in zip(self.state_names(), last, strict=True):
+            g(ops.MovingAverage(0.0), g.state(name, state.spec), state)
         return []
 
 
-class RNN(_Recurrent):
+class RNN(Recurrent):
     """h_t = tanh(W_hh cont_t h_(t-1) + W_xh x_t + b_h), o_t = tanh(W_ho h_t + b_o); the top is o."""
 
     def blobs(self, *inputs: Spec) -> Sequence[Blob]:
@@ -106,7 +109,7 @@ class RNN(_Recurrent):
         return [g(ops.Reshape(h.shape), o), *self._keep(g, [last])]
 
 
-class LSTM(_Recurrent):
+class LSTM(Recurrent):
     """Long short-term memory (Hochreiter and Schmidhuber, 1997); the gates are i, f, o, g in this order."""
 
     n_states: ClassVar[int] = 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -38,6 +39,17 @@ class SourceOfCaffe(CaffeLayer):
         """The inputs of the graph."""
         return [g.input(top, spec) for top, spec in self.specs().items()]
 
+    def shaped(self, shapes: Sequence[Sequence[int]]) -> dict[str, Spec]:
+        """Top -> its spec, of one shape for all tops or one a top."""
+        found = {}
+        for top, shape in zip(self.tops, self.per_top("shape", shapes), strict=True):
+            if len(shape) > 32 or min(shape, default=0) < 0 or math.prod(shape) >= 2**31:
+                self.refuse(
+                    f"shape {list(shape)}; expected at most 32 sizes >= 0, of below 2**31 elements, for {top!r}"
+                )
+            found[top] = Spec(tuple(shape), FLOAT)
+        return found
+
     def per_top(self, what: str, given: Sequence[Any]) -> list[Any]:
         """A list that has nothing, one entry for all tops, or one a top."""
         if len(given) not in (1, len(self.tops)):
@@ -51,7 +63,7 @@ class Input(SourceOfCaffe):
     def specs(self) -> dict[str, Spec]:
         """The shapes of the message; without any, one number."""
         shapes = [tuple(shape.dim) for shape in self.about.input_param.shape] or [()]
-        return {top: Spec(shape, FLOAT) for top, shape in zip(self.tops, self.per_top("shape", shapes), strict=True)}
+        return self.shaped(shapes)
 
 
 class DummySource(Source):
@@ -90,13 +102,18 @@ class DummyData(SourceOfCaffe):
         else:
             sides = [self.per_top(side, getattr(p, side)) for side in ("num", "channels", "height", "width")]
             shapes = list(zip(*sides, strict=True))
-        return {top: Spec(shape, FLOAT) for top, shape in zip(self.tops, self.per_top("shape", shapes), strict=True)}
+        return self.shaped(shapes)
 
     def fillers(self) -> list[Any]:
         """One a top."""
         where = f"layer {self.name!r} (DummyData), data_filler"
         given = [filler(message, where) for message in self.about.dummy_data_param.data_filler]
         return self.per_top("data_filler", given or [ConstantInitializer(0.0)])
+
+    def constants(self) -> dict[str, float]:
+        """Top -> its number, of those that are filled once, when the net is made."""
+        made = zip(self.tops, self.fillers(), strict=True)
+        return {top: init.value for top, init in made if isinstance(init, ConstantInitializer)}
 
     def open(self, seed: int) -> Source:
         """The stream of batches."""

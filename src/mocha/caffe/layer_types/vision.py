@@ -18,7 +18,6 @@ class Interp(CaffeLayer):
     """DeepLab's: bilinear interpolation to another size, corners kept in place."""
 
     bottom_counts: ClassVar[tuple[int, int | None]] = (1, 2)
-    wants_gradient: ClassVar[tuple[int, ...] | None] = (0,)
 
     def compute(self, g: Graph, inputs: Sequence[Value], blobs: Sequence[Value]) -> Sequence[Value]:
         """Padding or cropping, then one op."""
@@ -77,7 +76,6 @@ class ROIPooling(CaffeLayer):
     """Fast R-CNN's: the maximum of each bin of each region."""
 
     bottom_counts: ClassVar[tuple[int, int | None]] = (2, 2)
-    wants_gradient: ClassVar[tuple[int, ...] | None] = (0,)
 
     def compute(self, g: Graph, inputs: Sequence[Value], blobs: Sequence[Value]) -> Sequence[Value]:
         """One op."""
@@ -91,7 +89,6 @@ class PriorBox(CaffeLayer):
     """SSD's: the boxes that predictions are relative to, for each cell of a map; bottoms: the map, the image."""
 
     bottom_counts: ClassVar[tuple[int, int | None]] = (2, 2)
-    wants_gradient: ClassVar[tuple[int, ...] | None] = ()
 
     def compute(self, g: Graph, inputs: Sequence[Value], blobs: Sequence[Value]) -> Sequence[Value]:
         """A constant: only shapes count."""
@@ -123,7 +120,6 @@ class DetectionOutput(CaffeLayer):
     """SSD's: predictions become a list of boxes: image, class, score, x1, y1, x2, y2."""
 
     bottom_counts: ClassVar[tuple[int, int | None]] = (3, None)
-    wants_gradient: ClassVar[tuple[int, ...] | None] = ()
 
     def compute(self, g: Graph, inputs: Sequence[Value], blobs: Sequence[Value]) -> Sequence[Value]:
         """One op, with room for all that may be kept."""
