@@ -21,6 +21,7 @@ def run_reference(node: Node, inputs: Sequence[Array]) -> tuple[Array, ...]:
 
     Raises:
         MochaError: the op failed; the layer is named.
+        Exception: what an op of code that is the user's own raised.
         ShapeError: the op, a user's own perhaps, did not keep what its shape rule promised.
     """
     try:
@@ -28,6 +29,8 @@ def run_reference(node: Node, inputs: Sequence[Array]) -> tuple[Array, ...]:
     except MochaError as error:
         raise type(error)(f"layer {node.layer!r}: {error}") from error
     except Exception as error:
+        if node.op.errors_pass:
+            raise
         raise MochaError(f"layer {node.layer!r}: op {node.op} failed: {type(error).__name__}: {error}") from error
     found, promised = tuple(map(Spec.of, outputs)), tuple(value.spec for value in node.outputs)
     if found != promised:

@@ -81,6 +81,10 @@ class Op(ABC):
     is_view: ClassVar[bool] = False
     """The only output is the first input's memory under another shape."""
 
+    errors_pass: ClassVar[bool] = False
+    """What `forward` and `backward` raise reaches the user as it is, for it comes from the user's own code; otherwise
+    it becomes a `MochaError` that names the layer."""
+
     @property
     def name(self) -> str:
         """How the op is called in print: its class."""

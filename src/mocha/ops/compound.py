@@ -49,6 +49,11 @@ class Gradient(Op):
             return ()
         return ((0, sum(map(len, self.saved))),)
 
+    @property
+    def errors_pass(self) -> bool:  # type: ignore[override]
+        """As of the op itself."""
+        return self.of.errors_pass
+
     def infer(self, *given: Spec) -> tuple[Spec, ...]:
         """The specs of the wanted inputs."""
         return tuple(spec for spec, want in zip(self.inputs, self.wanted, strict=True) if want)

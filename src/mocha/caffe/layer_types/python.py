@@ -6,7 +6,7 @@ import dataclasses
 import importlib
 import math
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
@@ -16,6 +16,8 @@ from mocha.caffe.layer_types.base import Blob, CaffeLayer
 from mocha.errors import ConfigError, ShapeError
 from mocha.graph import Graph, Phase, Value
 from mocha.ops import Array, Op, Shape, Spec
+from mocha.parameters import Initializer
+from mocha.random import Draw
 
 _allowed = False
 
@@ -90,6 +92,17 @@ class BlobVec(list[PythonBlob]):
         return self[-1]
 
 
+@dataclasses.dataclass(frozen=True)
+class _Given(Initializer):
+    """What `setup` has put into a blob."""
+
+    blob: PythonBlob
+
+    def values(self, shape: Shape, draw: Draw) -> Array:
+        """The same numbers."""
+        return np.array(self.blob.data)
+
+
 class PythonLayer:
     """The base of layers written in Python: `caffe.Layer`.
 
@@ -126,17 +139,13 @@ class _Instance:
     top: list[PythonBlob]
     where: str
 
-    def call(self, method: Callable[..., None], *args: Any) -> None:
-        """Run the user's code. What it raises is the user's to see."""
-        method(*args)
-
     def set_bottoms(self, arrays: Sequence[Array | Spec]) -> None:
         """Give the bottoms shapes and numbers, and have the tops follow."""
         for blob, array in zip(self.bottom, arrays, strict=True):
             blob.reshape(*array.shape)
             if isinstance(array, np.ndarray):
                 blob.data[...] = array
-        self.call(self.layer.reshape, self.bottom, self.top)
+        self.layer.reshape(self.bottom, self.top)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -145,6 +154,7 @@ class PythonCall(Op):
 
     instance: _Instance
     n_bottoms: int
+    errors_pass: ClassVar[bool] = True
 
     def infer(self, *inputs: Spec) -> tuple[Spec, ...]:
         """What `reshape` says."""
@@ -161,7 +171,7 @@ class PythonCall(Op):
         """The user's forward."""
         self._take(inputs)
         shapes = [top.shape for top in self.instance.top]
-        self.instance.call(self.instance.layer.forward, self.instance.bottom, self.instance.top)
+        self.instance.layer.forward(self.instance.bottom, self.instance.top)
         if [top.shape for top in self.instance.top] != shapes:
             raise ShapeError(f"{self.instance.where}: forward changed the shape of a top; reshape must do that.")
         return tuple(np.array(top.data) for top in self.instance.top)
@@ -177,7 +187,7 @@ class PythonCall(Op):
         for blob in (*instance.bottom, *instance.layer.blobs):
             blob.diff[...] = 0
         down = list(wanted[: self.n_bottoms])
-        instance.call(instance.layer.backward, instance.top, down, instance.bottom)
+        instance.layer.backward(instance.top, down, instance.bottom)
         blobs = (*instance.bottom, *instance.layer.blobs)
         return [np.array(blob.diff) if want else None for blob, want in zip(blobs, wanted, strict=True)]
 
@@ -188,11 +198,6 @@ class Python(CaffeLayer):
     bottom_counts: ClassVar[tuple[int, int | None]] = (0, None)
     top_counts: ClassVar[tuple[int, int | None]] = (0, None)
     made: dict[Any, _Instance] = dataclasses.field(default_factory=dict)
-
-    @property
-    def is_loss_layer(self) -> bool:
-        """Whether the user's class counts as a loss: never by itself, as in Caffe."""
-        return False
 
     def instance(self, phase: Phase, *inputs: Spec) -> _Instance:
         """The user's layer, made at the first time.
@@ -209,7 +214,7 @@ class Python(CaffeLayer):
                 )
             try:
                 kind = getattr(importlib.import_module(p.module), p.layer)
-            except (ImportError, AttributeError) as error:
+            except (ImportError, AttributeError, ValueError) as error:
                 raise ConfigError(f"{where}: there is no {p.module}.{p.layer}: {error}.") from error
             if not (isinstance(kind, type) and issubclass(kind, PythonLayer)):
                 raise ConfigError(f"{where}: {p.module}.{p.layer} is {kind!r}; expected a subclass of caffe.Layer.")
@@ -224,7 +229,8 @@ class Python(CaffeLayer):
     def blobs(self, *inputs: Spec) -> Sequence[Blob]:
         """What `setup` added."""
         phase = next(iter(self.made), Phase.TEST if self.about.phase else Phase.TRAIN)
-        return [Blob(str(i), blob.shape) for i, blob in enumerate(self.instance(phase, *inputs).layer.blobs)]
+        layer = self.instance(phase, *inputs).layer
+        return [Blob(str(i), blob.shape, _Given(blob)) for i, blob in enumerate(layer.blobs)]
 
     def compute(self, g: Graph, inputs: Sequence[Value], blobs: Sequence[Value]) -> Sequence[Value]:
         """One op."""
