@@ -94,6 +94,9 @@ class Classifier(_Prepared):
         )
         self.crop_dims = np.array(self.blobs[self.inputs[0]].data.shape[2:])
         self.image_dims = tuple(int(n) for n in (self.crop_dims if image_dims is None else image_dims))
+        size = tuple(int(n) for n in self.crop_dims)
+        if len(self.image_dims) != 2 or any(n < m for n, m in zip(self.image_dims, size, strict=True)):
+            raise ConfigError(f"Classifier: image_dims is {self.image_dims}; expected at least {size}, the net's size.")
 
     def predict(self, inputs: Sequence[Array], oversample: bool = True) -> Array:
         """The net's first output for images.
@@ -106,6 +109,8 @@ class Classifier(_Prepared):
         Returns:
             (images, classes).
         """
+        if not len(inputs):
+            raise ConfigError("there are no images to classify; expected one or more.")
         images = [io.resize_image(image, self.image_dims) for image in inputs]
         size = tuple(int(n) for n in self.crop_dims)
         if oversample:
@@ -154,6 +159,11 @@ class Detector(_Prepared):
         """How many pixels around each window are seen too; what lies outside the image has the mean's colour."""
         name = self.inputs[0]
         self.crop_dims = np.array(self.blobs[name].data.shape[2:])
+        most = (int(self.crop_dims.min()) - 1) // 2
+        if not 0 <= int(context_pad or 0) <= most:
+            raise ConfigError(
+                f"Detector: context_pad is {context_pad}; expected 0 to {most}, of windows that the net sees."
+            )
         self.context_pad = int(context_pad or 0)
         if not self.context_pad:
             return
@@ -217,7 +227,6 @@ class Detector(_Prepared):
                 found.append({"window": window, "filename": str(filename)})
         if not crops:
             return []
-        predictions = np.squeeze(self._predictions(crops), axis=None) if len(crops) > 1 else self._predictions(crops)
-        for record, prediction in zip(found, predictions.reshape(len(crops), -1), strict=True):
+        for record, prediction in zip(found, self._predictions(crops).reshape(len(crops), -1), strict=True):
             record["prediction"] = prediction
         return found
