@@ -61,6 +61,7 @@ def mocha_net(
     weights: str | Path | None = None,
     data: DataLayer | None = None,
     seed: int | None = None,
+    allow_python_layers: bool | None = None,
 ) -> MochaNet:
     """A Caffe net as a `mocha.Net`, for Mocha's solvers, coffee breaks and files.
 
@@ -71,13 +72,14 @@ def mocha_net(
         weights: a ``.caffemodel`` or ``.caffemodel.h5``.
         data: takes the place of `Input`, `MemoryData` and `DummyData` layers, with tops of the same names.
         seed: of first values, dropout and shuffling.
+        allow_python_layers: as for `Net`.
 
     Raises:
         FormatError: a file is missing or damaged.
         ConfigError: a layer cannot be, or has no data.
         ShapeError: shapes do not fit.
     """
-    net = Net(network_file, phase, weights=weights, backend=backend, seed=seed)
+    net = Net(network_file, phase, weights=weights, backend=backend, seed=seed, allow_python_layers=allow_python_layers)
     layers = mocha_layers(net, data)
     net.close()
     return MochaNet(net.name or "caffe", backend, layers, seed=seed, in_order=True)
