@@ -65,6 +65,16 @@ def test_layers_get_the_phase_of_the_state():
     assert {layer.phase for layer in kept.layer} == {caffe.TEST}
 
 
+def test_layers_may_have_a_phase_of_their_own():
+    text = INPUT + 'layer { name: "drop" type: "Dropout" bottom: "data" top: "y" phase: %s }'
+    given = np.ones((2, 3))
+    for phase in (caffe.TRAIN, caffe.TEST):
+        assert np.all(net(text % "TEST", phase).forward(data=given)["y"] == 1)
+        assert not np.any(net(text % "TRAIN", phase).forward(data=given)["y"] == 1)
+    with pytest.raises(ConfigError, match="level is '1'; expected a whole number"):
+        caffe.Net(parsed(text % "TEST"), caffe.TEST, "1")
+
+
 def test_both_kinds_of_rules_are_refused():
     text = 'layer { name: "a" type: "Input" top: "a" include { phase: TEST } exclude { stage: "x" } }'
     with pytest.raises(ConfigError, match="layer 'a': both include and exclude"):

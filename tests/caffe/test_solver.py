@@ -360,6 +360,7 @@ def test_states_choose_the_layers_of_each_net():
         ("iter_size: 0", "average_loss is 1, iter_size 0"),
         ('weight_decay: 1 regularization_type: "l2"', "regularization_type is 'l2'; expected 'L2' or 'L1'"),
         ('type: "Adm"', "type is 'Adm'. Did you mean 'Adam'"),
+        ('type: "Adam" momentum: 1', "momentum is 1, momentum2 0.999; Adam expects 0 to below 1"),
         ('type: "AdaGrad" momentum: 0.9', "momentum is 0.9; AdaGrad has none"),
         ('type: "RMSProp" rms_decay: 1', "rms_decay is 1; expected 0 to below 1"),
         ('snapshot: 1 snapshot_prefix: "line.prototxt/a"', "snapshot_prefix is 'line.prototxt/a'; no files"),

@@ -193,7 +193,11 @@ class Engine:
         if isinstance(layer, Filter) and count >= 0:
             layer = layer.copy(count=count)
         params = [graph.parameter(p.key, p.about.spec) for p in (*own, *borrowed)]
-        tops = layer.lower(graph, inputs, params)
+        graph.phase = Phase.TEST if layer.about.phase else Phase.TRAIN  # a file may give a layer its own
+        try:
+            tops = layer.lower(graph, inputs, params)
+        finally:
+            graph.phase = self.phase
         if len(tops) != len(layer.tops):
             raise MochaError(
                 f"layer {layer.name!r} ({layer.kind}) gave {len(tops)} values; expected {len(layer.tops)}."

@@ -95,6 +95,8 @@ class Net:
             weights, phase, level = phase, level, 0
         if phase not in (TRAIN, TEST):
             raise ConfigError(f"Net: phase is {phase!r}; expected caffe.TRAIN or caffe.TEST.")
+        if not isinstance(level, int):
+            raise ConfigError(f"Net: level is {level!r}; expected a whole number.")
         if isinstance(stages, str):
             raise ConfigError(f"Net: stages is {stages!r}; expected a list of names.")
         message = network_file

@@ -63,6 +63,10 @@ def method_of(param: Any, kind: str | None = None) -> Method:
         raise ConfigError(f"solver: type is {kind!r}. {did_you_mean(kind, known)}")
     if kind in ("AdaGrad", "RMSProp") and momentum:
         raise ConfigError(f"solver: momentum is {momentum:g}; {kind} has none, expected 0.")
+    if kind == "Adam" and not (0 <= momentum < 1 and 0 <= param.momentum2 < 1):
+        raise ConfigError(
+            f"solver: momentum is {momentum:g}, momentum2 {param.momentum2:g}; Adam expects 0 to below 1 of both."
+        )
     if kind == "RMSProp" and not 0 <= param.rms_decay < 1:
         raise ConfigError(f"solver: rms_decay is {param.rms_decay:g}; expected 0 to below 1.")
     return known[kind]
