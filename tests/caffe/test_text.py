@@ -85,6 +85,9 @@ def test_fields_of_known_forks_are_known():
         ("input_dim: 99999999999999", "line 1"),
         ('name: "\\xff\\xfe"', "f"),
         ('name: "never closed', "line 1"),
+        ('layer {\n  name: "C:\\images" }', r"line 2, column 12: no character is written \\i\. A backslash"),
+        ('name: "\\777"', "line 1, column 8"),
+        ('name: "\\', "line 1"),
         ('[a.b.c] { }', "line 1"),
         ("layer { layer { } }", None),
         ("layer { " * 5, "line 1"),
@@ -213,3 +216,8 @@ def test_all_shared_texts_read(shared):
             assert len(net.layer) > 4, place
             assert all(layer.name and layer.type for layer in net.layer), place
             assert parse_net(to_text(net), strict=True) == net
+
+
+def test_characters_may_be_written_by_escapes():
+    net = parse_text(r'name: "\n\t\"\\\x41\101"', caffe_pb2.NetParameter, "net")
+    assert net.name == '\n\t"\\AA'

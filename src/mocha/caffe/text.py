@@ -24,6 +24,11 @@ _WORD = re.compile(
     |(?P<other>.)""",
     re.VERBOSE | re.DOTALL,
 )
+_ESCAPE = re.compile(
+    r"""\\(?:(?P<right>[abfnrtv"'\\]|[0-3][0-7]{0,2}|[4-7][0-7]?(?![0-7])|[xX][0-9a-fA-F]
+    |u[0-9a-fA-F]{4}|U00(?:0[0-9a-fA-F]|10)[0-9a-fA-F]{4})|.)""",
+    re.VERBOSE | re.DOTALL,
+)
 _CLOSING = {"{": "}", "<": ">", "[": "]"}
 _LAYERS = ("LayerParameter", "V1LayerParameter", "V0LayerParameter")
 _MOST_UNKNOWN = 100_000
@@ -123,10 +128,21 @@ class _Walk:
 
     def _words(self) -> Iterator[_Word]:
         for match in _WORD.finditer(self.text):
+            if match.lastgroup == "string":
+                self._check_escapes(match)
             if match.lastgroup != "space":
                 yield _Word(str(match.lastgroup), match.group(), match.start(), match.end())
         while True:
             yield _END
+
+    def _check_escapes(self, string: re.Match[str]) -> None:
+        # Protobuf for Python takes wrong ones as they stand, Caffe's parser does not.
+        for escape in _ESCAPE.finditer(string.group()):
+            if escape["right"] is None:
+                raise FormatError(
+                    f"{self.place(string.start() + escape.start())}: no character is written {escape.group()}. A "
+                    "backslash that is meant as one, as in a path of Windows, is written twice."
+                )
 
     def take(self) -> _Word:
         word = self.word
@@ -191,7 +207,7 @@ class _Walk:
         assert field.enum_type is not None
         if self.word.kind == "name" and self.word.text not in field.enum_type.values_by_name:
             near = did_you_mean(self.word.text, field.enum_type.values_by_name)
-            raise FormatError(f"{self.place(self.word)}: {name.text!r} cannot be {self.word.text!r}. {near}")
+            raise FormatError(f"{self.place(self.word.start)}: {name.text!r} cannot be {self.word.text!r}. {near}")
 
     def pass_over(self) -> None:
         """Take a value whole: a message or a list with all that is in it, or words of which a scalar is made."""
@@ -220,13 +236,12 @@ class _Walk:
         """An unknown field ends here."""
         if self.strict or len(self.found) >= _MOST_UNKNOWN:
             near = did_you_mean(name.text, frame.message.fields_by_name)
-            raise FormatError(f"{self.place(name)}: {frame.message.name} has no field {name.text!r}. {near}")
+            raise FormatError(f"{self.place(name.start)}: {frame.message.name} has no field {name.text!r}. {near}")
         self.holes.append((name.start, self.end))
         self.found.append((name.start, frame.path + name.text, frame.layer))
 
-    def place(self, word: _Word) -> str:
-        line = self.text.count("\n", 0, word.start) + 1
-        column = word.start - self.text.rfind("\n", 0, word.start)
+    def place(self, at: int) -> str:
+        line, column = self.text.count("\n", 0, at) + 1, at - self.text.rfind("\n", 0, at)
         return f"{self.where}, line {line}, column {column}"
 
     def blanked(self) -> str:

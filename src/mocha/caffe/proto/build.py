@@ -55,11 +55,18 @@ def build() -> tuple[Any, dict[str, Any]]:
     file = pool.FindFileByName("mocha/caffe.proto")
     names: dict[str, Any] = {}
     for name, message in file.message_types_by_name.items():
-        names[name] = message_factory.GetMessageClass(message)
+        names[name] = _class_of(message, pool)
     for name, enum in file.enum_types_by_name.items():
         names[name] = EnumTypeWrapper(enum)
         names |= {value.name: value.number for value in enum.values}
     return file, names
+
+
+def _class_of(message: Any, pool: descriptor_pool.DescriptorPool) -> Any:
+    if hasattr(message_factory, "GetMessageClass"):
+        return message_factory.GetMessageClass(message)
+    old: Any = message_factory  # protobuf 4.21, the first of 4, has only what 5 took away
+    return old.MessageFactory(pool).GetPrototype(message)
 
 
 def _fill_enum(described: descriptor_pb2.EnumDescriptorProto, enum: Enum) -> None:
