@@ -48,6 +48,14 @@ def test_who_asks_later_gets_the_same(registry):
     np.testing.assert_array_equal(registry.store.read("shared___weight"), np.ones((3, 4)))
 
 
+@pytest.mark.parametrize("size", [2**31, 2**62], ids=["beyond memory", "beyond addresses"])
+def test_parameters_beyond_memory_leave_nothing(registry, size):
+    with pytest.raises(ShapeError, match=r"layer 'ip': its parameter 'weight' of .* does not fit into memory"):
+        registry.claim("ip", "ip", [spec("bias", (3,)), spec(shape=(size, 2**31))])
+    assert list(registry) == []
+    assert "ip___bias" not in registry.store
+
+
 @pytest.mark.parametrize(
     "wanted",
     [[spec(shape=(3, 5))], [spec(dtype=np.float64)], [spec("filter")], [spec(), spec("bias", (3,))]],

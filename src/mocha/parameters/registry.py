@@ -112,13 +112,21 @@ class Registry:
             specs: what the layer wants.
 
         Raises:
-            ShapeError: there are parameters of that key with other names, shapes or types.
+            ShapeError: there are parameters of that key with other names, shapes or types, or there is no memory.
         """
         known = self._groups.get(param_key)
         if known is None:
             known = tuple(Parameter(parameter_key(param_key, s.name), s) for s in specs)
             for p in known:
-                self.store.allocate(p.key, np.zeros(p.about.spec.shape, p.about.spec.dtype))
+                try:
+                    self.store.allocate(p.key, np.zeros(p.about.spec.shape, p.about.spec.dtype))
+                except (MemoryError, ValueError) as error:  # NumPy has one for each way of being too large
+                    for done in known[: known.index(p)]:
+                        self.store.free(done.key)
+                    raise ShapeError(
+                        f"layer {layer!r}: its parameter {p.about.name!r} of {p.about.spec} does not fit into memory; "
+                        "use fewer outputs, or a smaller input."
+                    ) from error
             self._groups[param_key] = known
             return known
         self._check_fit(layer, param_key, known, specs)
