@@ -100,6 +100,13 @@ def test_time(caplog):
         assert line in caplog.text
 
 
+@pytest.mark.parametrize("gpu", [[], ["-gpu", "0"], ["--gpu=all"]], ids=["without", "one", "all"])
+def test_a_script_may_ask_for_a_graphics_card(caplog, gpu):
+    run("time", "-model", "adam/net.prototxt", "-iterations", "1", *gpu)
+    assert ("nets run on the processor" in caplog.text) is bool(gpu)
+    assert "Total Time" in caplog.text
+
+
 def test_upgrade():
     Path("old.prototxt").write_text(
         'input: "x" input_dim: 1 input_dim: 2 input_dim: 3 input_dim: 4\n'

@@ -40,12 +40,33 @@ def _python_layers(function: Callable[..., Any]) -> Callable[..., Any]:
     return option(function)
 
 
+def _common(function: Callable[..., Any]) -> Callable[..., Any]:
+    """What all commands that run a net have: its state, its place, and Python layers."""
+    for option in (
+        _python_layers,
+        click.option(
+            "-gpu",
+            "--gpu",
+            expose_value=False,
+            callback=_note_gpu,
+            help="Understood, for scripts that have it: a warning says that nets run on the processor.",
+        ),
+        click.option("-stage", "--stage", default="", help="Of the net's state; several with commas between them."),
+        click.option("-level", "--level", default=0, help="Of the net's state."),
+    ):
+        function = option(function)
+    return function
+
+
+def _note_gpu(context: click.Context, option: click.Parameter, value: str | None) -> None:
+    if value:
+        pycaffe.set_mode_gpu()
+
+
 @caffe.command()
 @click.option("-solver", "--solver", required=True, type=click.Path(path_type=Path), help="The solver's .prototxt.")
 @click.option("-snapshot", "--snapshot", type=click.Path(path_type=Path), help="A solver's state to go on from.")
 @click.option("-weights", "--weights", default="", help="Weights to start from; several with commas between them.")
-@click.option("-level", "--level", default=0, help="Of the train net's state.")
-@click.option("-stage", "--stage", default="", help="Of the train net's state; several with commas between them.")
 @click.option(
     "-sigint_effect",
     "--sigint_effect",
@@ -62,7 +83,7 @@ def _python_layers(function: Callable[..., Any]) -> Callable[..., Any]:
     show_default=True,
     help="What a hang-up does.",
 )
-@_python_layers
+@_common
 def train(
     solver: Path,
     snapshot: Path | None,
@@ -113,9 +134,7 @@ def _net(model: Path, phase: int, level: int, stage: str, weights: str | None, a
 @click.option("-model", "--model", required=True, type=click.Path(path_type=Path), help="The net's .prototxt.")
 @click.option("-weights", "--weights", required=True, help="Its weights.")
 @click.option("-iterations", "--iterations", type=click.IntRange(1), default=50, show_default=True, help="Batches.")
-@click.option("-level", "--level", default=0, help="Of the net's state.")
-@click.option("-stage", "--stage", default="", help="Of the net's state; several with commas between them.")
-@_python_layers
+@_common
 def test(model: Path, weights: str, iterations: int, level: int, stage: str, allow_python_layers: bool) -> None:
     """Run a net on its data, and tell its outputs, batch by batch and on average."""
     net = _net(model, pycaffe.TEST, level, stage, weights, allow_python_layers)
@@ -139,9 +158,7 @@ def test(model: Path, weights: str, iterations: int, level: int, stage: str, all
 @click.option("-model", "--model", required=True, type=click.Path(path_type=Path), help="The net's .prototxt.")
 @click.option("-iterations", "--iterations", type=click.IntRange(1), default=50, show_default=True, help="Repetitions.")
 @click.option("-phase", "--phase", type=click.Choice(["TRAIN", "TEST"]), default="TRAIN", show_default=True)
-@click.option("-level", "--level", default=0, help="Of the net's state.")
-@click.option("-stage", "--stage", default="", help="Of the net's state; several with commas between them.")
-@_python_layers
+@_common
 def time_(model: Path, iterations: int, phase: str, level: int, stage: str, allow_python_layers: bool) -> None:
     """Time a net, forward and backward. (`mocha time` tells where the time goes, op by op.)"""
     which = pycaffe.TRAIN if phase == "TRAIN" else pycaffe.TEST
