@@ -157,8 +157,23 @@ def test_a_script_runs_without_a_change():
     assert "nets run on the processor" in done.stderr
 
 
+def test_a_script_that_fails_shows_where():
+    Path("fails.py").write_text(
+        "import caffe\n\ndef load():\n    caffe.Net('nowhere.prototxt', caffe.TEST)\n\nload()\n"
+    )
+    lines = run("run", "fails.py", code=1).splitlines()
+    assert lines[0].startswith("Traceback")
+    assert 'File "fails.py", line 6, in <module>' in lines[1]
+    assert "nowhere.prototxt" in lines[-1]
+
+
+def test_what_the_system_refuses_is_one_line():
+    Path("file").touch()
+    assert run("upgrade", "adam/net.prototxt", "file/new.prototxt", code=1).startswith("Error: ")
+
+
 def test_another_caffe_is_not_put_aside(monkeypatch):
     monkeypatch.setitem(sys.modules, "caffe", types.ModuleType("caffe"))
     with pytest.raises(ConfigError, match="imported as caffe already"):
         caffe.stand_in()
-    assert "there is no script no.py" in run("run", "no.py", code=1)
+    assert "Could not open file no.py" in run("run", "no.py", code=1)

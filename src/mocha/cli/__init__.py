@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from typing import Any
 
@@ -18,7 +19,7 @@ from mocha.errors import MochaError
 
 
 class _Group(click.Group):
-    """Turns Mocha's own errors into one line without a traceback."""
+    """Turns Mocha's own errors, and what the system refuses, into one line without a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
@@ -26,6 +27,10 @@ class _Group(click.Group):
             return super().invoke(ctx)
         except MochaError as error:
             raise click.ClickException(str(error)) from error
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # the reader of our output is gone: click ends quietly
+                raise
+            raise click.ClickException(f"{error.strerror or error}: {error.filename or 'no file'}") from error
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
@@ -193,7 +194,16 @@ def run(script: Path, arguments: tuple[str, ...], allow_python_layers: bool) -> 
     """
     if allow_python_layers:
         pycaffe.allow_python_layers()
-    pycaffe.run_script(script, arguments)
+    existing(script)
+    try:
+        pycaffe.run_script(script, arguments)
+    except Exception as error:
+        # The script is the user's: it fails as under `python`, with a traceback that begins there.
+        place = error.__traceback__
+        while place is not None and place.tb_frame.f_code.co_filename != str(script):
+            place = place.tb_next
+        traceback.print_exception(error.with_traceback(place or error.__traceback__))
+        raise SystemExit(1) from error
 
 
 @caffe.command()
