@@ -30,7 +30,8 @@ class _Group(click.Group):
         except OSError as error:
             if error.errno == errno.EPIPE:  # the reader of our output is gone: click ends quietly
                 raise
-            raise click.ClickException(f"{error.strerror or error}: {error.filename or 'no file'}") from error
+            place = f": {error.filename}" if error.filename else ""
+            raise click.ClickException(f"{error.strerror or error}{place}") from error
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -7,23 +7,16 @@ from pathlib import Path
 
 import click
 
-from mocha.backends import Backend, DefaultBackend, backend_types
-from mocha.cli.nets import built_in, from_script
+from mocha.backends import Backend, DefaultBackend
+from mocha.cli.nets import built_in, from_script, net_options
 from mocha.console import quiet
-from mocha.models import MODELS
 from mocha.testing import check_gradients
 from mocha.testing.catalogue import examine_all
 from mocha.testing.catalogue import report as report_of
 
 
 @click.command()
-@click.argument("model", type=click.Choice(list(MODELS)), required=False)
-@click.option(
-    "--script",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="A Python program of yours, in the place of a built-in model; it is executed.",
-)
-@click.option("--backend", type=click.Choice(list(backend_types())), help="Where to run; default: the best here.")
+@net_options
 @click.option("--catalogue", is_flag=True, help="Instead: all layers, neurons, solvers ... that there are.")
 @click.option("--elements", type=click.IntRange(1), default=20, show_default=True, help="To check, of each array.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the choice of elements.")

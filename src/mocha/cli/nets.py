@@ -5,14 +5,34 @@ from __future__ import annotations
 import runpy
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from mocha.backends import AbstractBackend
+import click
+
+from mocha.backends import AbstractBackend, backend_types
 from mocha.errors import ConfigError, MochaError
-from mocha.models import find_model
+from mocha.models import MODELS, find_model
 from mocha.net import Net
 
 _BATCHES = 4
 """How many different batches the data of a built-in model have."""
+
+
+def net_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Which net a command works on, and where: the parameters `model`, `script` and `backend`."""
+    for option in (
+        click.option(
+            "--backend", type=click.Choice(list(backend_types())), help="Where to run; default: the best here."
+        ),
+        click.option(
+            "--script",
+            type=click.Path(path_type=Path, exists=True, dir_okay=False),
+            help="A Python program of yours, in the place of a built-in model; it is executed.",
+        ),
+        click.argument("model", type=click.Choice(list(MODELS)), required=False),
+    ):
+        function = option(function)
+    return function
 
 
 def built_in(name: str, batch: int | None) -> Callable[[AbstractBackend], Net]:

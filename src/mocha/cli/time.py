@@ -10,11 +10,10 @@ from pathlib import Path
 
 import click
 
-from mocha.backends import Backend, DefaultBackend, Executable, backend_types
-from mocha.cli.nets import built_in, from_script
+from mocha.backends import Backend, DefaultBackend, Executable
+from mocha.cli.nets import built_in, from_script, net_options
 from mocha.graph import Node, Phase, Program, Section, build_program
 from mocha.graph.listing import amount, memory, table
-from mocha.models import MODELS
 from mocha.net import Net
 from mocha.solvers import SGD, LRPolicy, MomPolicy, Solver, make_solver_parameters
 
@@ -23,13 +22,7 @@ Profile = list[tuple[Node, float]]
 
 
 @click.command()
-@click.argument("model", type=click.Choice(list(MODELS)), required=False)
-@click.option(
-    "--script",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="A Python program of yours, in the place of a built-in model; it is executed.",
-)
-@click.option("--backend", type=click.Choice(list(backend_types())), help="Where to run; default: the best here.")
+@net_options
 @click.option("--batch", type=click.IntRange(1), help="Examples in a batch; default: what the model is trained with.")
 @click.option("--iterations", type=click.IntRange(1), default=20, show_default=True, help="How many to time.")
 @click.option("--phase", type=click.Choice(["train", "test"]), default="train", show_default=True, help="What to time.")

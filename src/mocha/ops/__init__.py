@@ -16,7 +16,7 @@ from mocha.ops.detection import BoxCode, DetectionOutput
 from mocha.ops.gather import SelectRows, TakeRows, Unpool
 from mocha.ops.index import Argmax, OneHot, TopK
 from mocha.ops.label_loss import InfogainLoss, MulticlassHingeLoss, RankAccuracy
-from mocha.ops.loss import Accuracy, MultinomialLogisticLoss, SoftmaxLoss, SquareLoss
+from mocha.ops.loss import Accuracy, MultinomialLogisticLoss, SoftmaxLoss
 from mocha.ops.maximum import Maximum
 from mocha.ops.norm import LRN
 from mocha.ops.pair_loss import (
@@ -25,6 +25,7 @@ from mocha.ops.pair_loss import (
     GaussianKLLoss,
     HingeLoss,
     SoftlabelSoftmaxLoss,
+    SquareLoss,
 )
 from mocha.ops.pointwise import (
     Abs,

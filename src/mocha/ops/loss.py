@@ -12,7 +12,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mocha.errors import ShapeError
 from mocha.ops.base import Array, Op, Spec, check_axis, check_float
 from mocha.ops.class_weights import ClassWeights
 from mocha.ops.labels import check_divisor, check_labels, class_numbers, divide_by
@@ -202,47 +201,6 @@ class MultinomialLogisticLoss(_HardLabelLoss):
     def work(self, inputs: Sequence[Spec], outputs: Sequence[Spec]) -> int:
         """A logarithm a label."""
         return inputs[1].size
-
-
-@dataclasses.dataclass(frozen=True)
-class SquareLoss(Op):
-    """loss = weight / (2 N) sum of (a - b)^2; da = dloss weight / N (a - b), db = -da.
-
-    Shapes: a (N, ...), b with as many elements and the same N -> loss ().
-
-    Args:
-        weight: factor of the loss.
-    """
-
-    weight: float = 1.0
-
-    def infer(self, a: Spec, b: Spec) -> Spec:
-        """(N, ...), (N, ...) -> ()."""
-        check_float(self, a)
-        if a.dtype != b.dtype or a.size != b.size or a.shape[:1] != b.shape[:1]:
-            raise ShapeError(f"{self.name}: inputs {a} and {b}; expected the same examples, size and type.")
-        return Spec((), a.dtype)
-
-    def forward(self, a: Array, b: Array) -> Array:
-        """Half the mean of the squared distances, added up in float64."""
-        d = (a.reshape(-1) - b.reshape(-1)).astype(np.float64)
-        return np.asarray(0.5 * self.weight * np.dot(d, d) / max(a.shape[0], 1), a.dtype)
-
-    def backward(
-        self, grads: Sequence[Array], inputs: Sequence[Array], outputs: Sequence[Array], wanted: Sequence[bool]
-    ) -> Sequence[Array | None]:
-        """Plus and minus weight / N (a - b)."""
-        a, b = inputs
-        da = (a - b.reshape(a.shape)) * (grads[0] * a.dtype.type(self.weight / max(a.shape[0], 1)))
-        return da, (-da.reshape(b.shape) if wanted[1] else None)
-
-    def work(self, inputs: Sequence[Spec], outputs: Sequence[Spec]) -> int:
-        """Difference, square and sum."""
-        return 3 * inputs[0].size
-
-    def reads(self, n_inputs: int, n_outputs: int) -> tuple[Sequence[int], Sequence[int]]:
-        """Both inputs."""
-        return (0, 1), ()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -135,6 +135,25 @@ class _PairLoss(Op):
 
 
 @dataclasses.dataclass(frozen=True)
+class SquareLoss(_PairLoss):
+    """loss = weight / (2 N) sum of (a - b)^2; da = dloss weight / N (a - b), db = -da.
+
+    Shapes: a (N, ...), b with as many elements and the same N -> loss ().
+
+    Args:
+        weight: factor of the loss.
+    """
+
+    def _terms(self, a: Array, b: Array) -> Array:
+        d = (a - b).astype(np.float64)
+        return 0.5 * d * d
+
+    def _slopes(self, a: Array, b: Array) -> tuple[Array, Array]:
+        d = a - b
+        return d, -d
+
+
+@dataclasses.dataclass(frozen=True)
 class BinaryCrossEntropyLoss(_PairLoss):
     """loss = -weight / N sum of y ln p + (1 - y) ln(1 - p), for predictions p and labels y from 0 to 1.
 

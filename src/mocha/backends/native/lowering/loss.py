@@ -9,7 +9,7 @@ import numpy as np
 
 from mocha.backends.native.calls import Call, Layouts, Lowering, around_axis, is_channels_last
 from mocha.graph import Node, Value
-from mocha.ops import Accuracy, Gradient, MultinomialLogisticLoss, Op, SoftmaxLoss, SquareLoss
+from mocha.ops import Accuracy, MultinomialLogisticLoss, Op, SoftmaxLoss
 from mocha.ops.labels import divide_by
 from mocha.ops.loss import LEAST
 
@@ -79,24 +79,6 @@ def _multinomial_loss(kernel: str) -> Lowering:
     return lower
 
 
-def _square_loss(op: Op, node: Node, layouts: Layouts) -> list[Call] | None:
-    assert isinstance(op, SquareLoss)
-    if turned(node, layouts):
-        return None
-    a = node.inputs[0].spec
-    return [Call("square_loss_forward", node.inputs, node.outputs, (a.size, a.shape[0]), (op.weight,))]
-
-
-def _square_loss_back(op: Op, node: Node, layouts: Layouts) -> list[Call] | None:
-    assert isinstance(op, SquareLoss)
-    assert isinstance(node.op, Gradient)
-    if turned(node, layouts):
-        return None
-    a = node.inputs[0].spec
-    ints = (a.size, a.shape[0], *map(int, node.op.wanted))
-    return [Call("square_loss_backward", node.inputs, node.outputs, ints, (op.weight,))]
-
-
 def _accuracy(op: Op, node: Node, layouts: Layouts) -> list[Call] | None:
     assert isinstance(op, Accuracy)
     x, label = node.inputs
@@ -109,11 +91,9 @@ def _accuracy(op: Op, node: Node, layouts: Layouts) -> list[Call] | None:
 FORWARD: dict[type[Op], Lowering] = {
     SoftmaxLoss: _softmax_loss("softmax_loss_forward", 0, 1),
     MultinomialLogisticLoss: _multinomial_loss("multinomial_loss_forward"),
-    SquareLoss: _square_loss,
     Accuracy: _accuracy,
 }
 BACKWARD: dict[type[Op], Lowering] = {
     SoftmaxLoss: _softmax_loss("softmax_loss_backward", 1, 0),
     MultinomialLogisticLoss: _multinomial_loss("multinomial_loss_backward"),
-    SquareLoss: _square_loss_back,
 }

@@ -13,6 +13,7 @@ from mocha.ops import (
     HingeLoss,
     Op,
     SoftlabelSoftmaxLoss,
+    SquareLoss,
 )
 
 
@@ -31,7 +32,7 @@ def _pair_loss(kernel: str) -> Lowering:
     """Forward, or backward with what is wanted."""
 
     def lower(op: Op, node: Node, layouts: Layouts) -> list[Call] | None:
-        assert isinstance(op, (BinaryCrossEntropyLoss, HingeLoss, GaussianKLLoss))
+        assert isinstance(op, (SquareLoss, BinaryCrossEntropyLoss, HingeLoss, GaussianKLLoss))
         if turned(node, layouts):
             return None
         a = node.inputs[0].spec
@@ -52,6 +53,7 @@ def _binary_accuracy(op: Op, node: Node, layouts: Layouts) -> list[Call] | None:
 
 FORWARD: dict[type[Op], Lowering] = {
     SoftlabelSoftmaxLoss: _softlabel_loss("softlabel_loss_forward"),
+    SquareLoss: _pair_loss("square_loss_forward"),
     BinaryCrossEntropyLoss: _pair_loss("cross_entropy_forward"),
     HingeLoss: _pair_loss("hinge_loss_forward"),
     GaussianKLLoss: _pair_loss("gaussian_kl_forward"),
@@ -59,6 +61,7 @@ FORWARD: dict[type[Op], Lowering] = {
 }
 BACKWARD: dict[type[Op], Lowering] = {
     SoftlabelSoftmaxLoss: _softlabel_loss("softlabel_loss_backward"),
+    SquareLoss: _pair_loss("square_loss_backward"),
     BinaryCrossEntropyLoss: _pair_loss("cross_entropy_backward"),
     HingeLoss: _pair_loss("hinge_loss_backward"),
     GaussianKLLoss: _pair_loss("gaussian_kl_backward"),
