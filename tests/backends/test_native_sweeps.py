@@ -26,7 +26,7 @@ from tests.backends.native_shapes import (
 from mocha import _native
 from mocha.backends import NativeBackend
 from mocha.backends import native as room
-from mocha.backends.native.lowering import conv as lowering
+from mocha.backends.native import ways
 from mocha.graph import Graph, Phase, build_program, derive_gradients
 from mocha.ops import ReduceSum, Spec
 from mocha.testing import check_agreement
@@ -112,7 +112,7 @@ def test_inner_product(setting, what):
 @pytest.fixture
 def tiles_everywhere(monkeypatch):
     """Convolutions by tiles wherever there are kernels for them, whether that pays or not."""
-    monkeypatch.setattr(lowering, "_WORTH", math.inf)
+    monkeypatch.setattr(ways, "_WORTH", math.inf)
 
 
 @pytest.mark.parametrize("what", BY_TILES)

@@ -58,8 +58,8 @@ def scattered_backend(phase, zeros):
     All programs are run as in that phase.
     """
     from mocha.backends import host
+    from mocha.backends.lowering.calls import is_channels_last
     from mocha.backends.native import NativeBackend, executable
-    from mocha.backends.native.calls import is_channels_last
     from mocha.backends.native.executable import NativeExecutable
     from mocha.graph import Kind
 
@@ -131,12 +131,12 @@ def main():
     from tests.backends.native_shapes import TILES_TOLERANCE
 
     from mocha.backends import set_num_threads
-    from mocha.backends.native.lowering import conv
+    from mocha.backends.native import ways
     from mocha.graph import Phase
     from mocha.testing import check_agreement
 
     all_cases = list(cases())
-    worth = conv._WORTH
+    worth = ways._WORTH
     zeros = guarded_zeros if chosen.guarded else np.zeros
     wrong = 0
     for isa in library.instruction_sets():
@@ -150,7 +150,7 @@ def main():
                     continue  # only what is done with parameters depends on the phase
                 if tiles and dtype == "float64":
                     continue
-                conv._WORTH = math.inf if tiles else worth
+                ways._WORTH = math.inf if tiles else worth
                 # the last line before a finding tells which case it was
                 print(f"\r\033[K{isa}, {threads} threads: {case.id}, {dtype}, {phase.value}", end="", file=sys.stderr)
                 sys.stderr.flush()

@@ -11,9 +11,10 @@ import numpy as np
 
 from mocha.backends.base import Executable
 from mocha.backends.host import HostStore, aligned_zeros
-from mocha.backends.native.calls import Call, Prepared, is_channels_last
-from mocha.backends.native.lower import lower_node
-from mocha.backends.native.lowering.update import merge_updates
+from mocha.backends.lowering.calls import Call, is_channels_last
+from mocha.backends.lowering.catalogue import lower_node
+from mocha.backends.lowering.update import merge_updates
+from mocha.backends.native.ways import Prepared, choose_way
 from mocha.backends.reference import run_reference
 from mocha.errors import MochaError, ShapeError, StateError
 from mocha.graph import Kind, Node, Phase, Program, Section, Value
@@ -93,13 +94,12 @@ class NativeExecutable(Executable):
         for call in merge_updates([call for call, _ in pending]):
             node = owner.get(id(call), last)
             assert node is not None
+            call, prepared = choose_way(call)
             places = [[self._place(v) for v in values] for values in (call.inputs, call.outputs)]
-            constant = self.program.phase is Phase.TEST and call.prepared and self._is_parameter(call.inputs[1])
-            if constant:
-                assert call.prepared is not None
+            if prepared is not None and self.program.phase is Phase.TEST and self._is_parameter(call.inputs[1]):
                 places[0] += [places[0][1]]
-                places[0][1] = self._pack_once(call, call.prepared, node)
-                call = dataclasses.replace(call, kernel=call.prepared.kernel, ints=call.prepared.ints)
+                places[0][1] = self._pack_once(call, prepared, node)
+                call = dataclasses.replace(call, kernel=prepared.kernel, ints=prepared.ints)
             if not self._executor.add(call.kernel, _element_bytes(call), list(call.ints), list(call.reals), *places):
                 raise MochaError(f"layer {node.layer!r}: the native library has no kernel {call.kernel!r}.")
             self.steps.append(Step(node, call.kernel))
