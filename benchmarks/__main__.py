@@ -82,8 +82,8 @@ def main() -> int:
     print(machine.as_text(about))
     print(
         f"Largest errors that pass. Training, beside float64: loss {agreement.LOSS:g}, change of a parameter "
-        f"{agreement.CHANGE:g}, or {agreement.FACTOR:g} times the first yardstick's. Inference, beside the first "
-        f"contestant: scores {agreement.SCORES:g}.\n"
+        f"{agreement.CHANGE:g}, or {agreement.FACTOR:g} times that of PyTorch, not compiled. Inference, beside the "
+        f"first contestant: scores {agreement.SCORES:g}.\n"
     )
     races = []
 

@@ -19,8 +19,9 @@ It cannot be much smaller: where two cells of a pooling window are equal but for
 unit is 0 but for rounding, two right programs send one gradient different ways. A sum over n positions moves by about
 1 / sqrt(n) of itself then, in one channel. A position left out or counted twice moves it as much in all channels."""
 FACTOR = 4.0
-"""In a deep net that happens so often that PyTorch in float32 is not within `CHANGE` of itself in float64. An error of
-so many times PyTorch's passes too."""
+"""In a deep net that happens so often that PyTorch in float32 is not within `CHANGE` of itself in float64; and where
+normalisation follows, the gradient of a shift is a sum of large numbers that nearly cancel. An error of so many times
+PyTorch's, not compiled and in the worse order of memory, passes too."""
 
 
 def scores_error(found: np.ndarray, expected: np.ndarray) -> float:

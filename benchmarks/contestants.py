@@ -72,8 +72,10 @@ class Entry:
         name: in the tables.
         ours: whether it is a backend of Mocha.
         make: makes the trainer or predictor, or raises `Absent`.
+        plain: whether its errors show what float32 can do: PyTorch, not compiled, in either order of memory.
     """
 
     name: str
     ours: bool
     make: Callable[[], Trainer | Predictor]
+    plain: bool = False

@@ -29,6 +29,7 @@ def training(work: Work, entries: list[Entry], rounds: int, exact: Answer | None
     """
     expected = [] if exact is None else [exact]
     limits = [agreement.CHANGE]
+    plain = {entry.name for entry in entries if entry.plain}
 
     def judge(contestant: Trainer, result: Result) -> None:
         answer = contestant.answer()
@@ -37,7 +38,7 @@ def training(work: Work, entries: list[Entry], rounds: int, exact: Answer | None
             return
         change, where = agreement.change_error(answer, expected[0], work.weights)
         result.error = {"loss": agreement.loss_error(answer, expected[0]), "change": change}
-        if not result.ours and len(limits) == 1:  # the first yardstick shows what float32 can do
+        if result.contestant in plain:
             limits.append(agreement.FACTOR * change)
         if result.error["loss"] > agreement.LOSS or change > max(limits):
             result.reason = f"NOT TIMED: its answers differ, most in {where}"

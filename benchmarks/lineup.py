@@ -48,7 +48,8 @@ def trainers(
     entries = []
     if "torch" in yardsticks:
         for name, options in _torch_variants(compiling).items():
-            entries.append(Entry(name, False, _lazily("pytorch", "TorchTrainer", work, threads, weights, **options)))
+            make = _lazily("pytorch", "TorchTrainer", work, threads, weights, **options)
+            entries.append(Entry(name, False, make, plain=not options["compiled"]))
     for backend in backends:
         make = _lazily("ours", "OurTrainer", backend, work, threads, weights)
         entries.append(Entry(f"mocha {backend}", True, make))

@@ -22,7 +22,7 @@ def open_backend(name: str, threads: int) -> mocha.backends.AbstractBackend:
 
 def _assign(net: mocha.Net, weights: Weights) -> None:
     for key, values in weights.items():
-        layer, parameter = key.split("/")
+        layer, _, parameter = key.rpartition("/")
         net.params[layer][parameter] = values
 
 

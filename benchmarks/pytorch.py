@@ -123,8 +123,11 @@ def exact_answer(work: Work, threads: int) -> Answer:
 def _answer(
     work: Work, net: torch.nn.Module, model: torch.nn.Module, batches: list[tuple[torch.Tensor, torch.Tensor]]
 ) -> Answer:
-    """Two steps of a model, which is the net or the net compiled, without dropout: nothing else differs in eval()."""
-    net.eval()
+    """Two steps of a model, which is the net or the net compiled, without dropout."""
+    net.train()
+    for module in net.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.eval()
     optimizer = torch_nets.optimizer(net)
     first, second = (_step(model, optimizer, data, labels).item() for data, labels in batches)
     return Answer((first, second), torch_nets.read(net, work.weights))

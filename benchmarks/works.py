@@ -70,7 +70,10 @@ class Work:
 
     @cached_property
     def weights(self) -> Weights:
-        """Initial values of all parameters, of such a size that activations stay near 1; biases are not zero."""
+        """Initial values of all parameters, of such a size that activations stay near 1; biases are not zero.
+
+        Running variances lie around 1, and scales around what they start from.
+        """
         import numpy as np
 
         from mocha import Net
@@ -83,8 +86,10 @@ class Work:
                 for parameter in parameters:
                     shape = parameter.about.spec.shape
                     scale = 0.1 if len(shape) == 1 else (2 / np.prod(shape[1:])) ** 0.5
-                    values = rng.standard_normal(shape, np.float32)
-                    weights[f"{layer}/{parameter.about.name}"] = values * np.float32(scale)
+                    about, values = parameter.about, rng.standard_normal(shape, np.float32) * np.float32(scale)
+                    if about.name in ("scale", "variance"):
+                        values += about.initializer.values(shape, None).astype(np.float32)
+                    weights[f"{layer}/{about.name}"] = values
         return weights
 
 
@@ -98,5 +103,7 @@ WORKS = {
         Work("cifar", "cifar10-quick", (3, 32, 32), 10, 100, 8),
         Work("mlp", "mlp", (784,), 10, 100, 8),
         Work("caffenet", "caffenet", (3, 227, 227), 1000, 32, 2),
+        Work("googlenet", "googlenet", (3, 224, 224), 1000, 16, 2),
+        Work("resnet50", "resnet50", (3, 224, 224), 1000, 8, 2),
     )
 }

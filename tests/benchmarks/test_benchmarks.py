@@ -95,6 +95,35 @@ def test_training_that_ends_in_no_number_does_not_count():
     assert found["other step"].error["change"] == pytest.approx(0.01, rel=0.01)
 
 
+def test_plain_yardsticks_show_what_float32_can_do():
+    start = WORKS["mlp"].weights
+
+    def off_by(share):
+        weights = {key: values + np.float32(0.01 * (1 + share)) for key, values in start.items()}
+        return lambda: Counter(Answer((2.0, 1.9), weights))
+
+    exact = off_by(0.0)().answer()
+    entries = [
+        Entry("plain", False, off_by(0.01), plain=True),
+        Entry("ours", True, off_by(0.03)),
+        Entry("compiled", False, off_by(0.05)),
+        Entry("worse", False, off_by(0.02), plain=True),
+        Entry("ours too", True, off_by(0.05)),
+        Entry("too far", True, off_by(0.1)),
+    ]
+    found = {r.contestant: r.reason for r in events.training(WORKS["mlp"], entries, 1, exact).results}
+    assert [name for name, reason in found.items() if reason] == ["compiled", "too far"]
+
+
+def test_weights_of_what_is_normalised():
+    weights = WORKS["resnet50"].weights
+    for key, values in weights.items():
+        if key.endswith("/variance"):
+            assert values.min() > 0.1
+        if key.endswith("/scale"):
+            assert abs(values.mean() - (0 if "_3_scale" in key else 1)) < 0.1
+
+
 def test_rounding_of_a_parameter_is_no_error():
     start = {"a/weight": np.full(4, 1e3, np.float32)}
     expected = Answer((1.0, 1.0), {"a/weight": start["a/weight"].astype(np.float64) + 1e-4})

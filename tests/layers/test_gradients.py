@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mocha import (
+    BatchNormLayer,
     ChannelPoolingLayer,
     ConcatLayer,
     ConvolutionLayer,
@@ -32,6 +33,7 @@ from mocha import (
     PowerLayer,
     RandomMaskLayer,
     ReshapeLayer,
+    ScaleLayer,
     SoftmaxLayer,
     SoftmaxLossLayer,
     Spec,
@@ -136,6 +138,12 @@ CASES = {
     "mean pooling": (PoolingLayer, {"kernel": (2, 3), "stride": 2, "pad": 1, "pooling": Pooling.Mean()}, [X4], 0),
     "pooling of two": (PoolingLayer, {"kernel": 2}, [X4, numbers(1, 2, 3, 3)], 0),
     "pooling with a neuron": (PoolingLayer, {"kernel": 2, "neuron": Neurons.Tanh()}, [X4], 0),
+    "pooling rounded down": (PoolingLayer, {"kernel": 2, "stride": 2, "ceil": False}, [X4], 0),
+    "global pooling": (PoolingLayer, {"global_pooling": True, "pooling": Pooling.Mean()}, [X4, numbers(2, 1, 3, 3)], 0),
+    "batch norm": (BatchNormLayer, {}, [X4], 0),
+    "batch norm of rows": (BatchNormLayer, {"eps": 0.1, "neuron": Neurons.Tanh()}, [X2], 0),
+    "scale": (ScaleLayer, {"scale_init": SOME, "bias_init": SOME}, [X4, numbers(2, 3)], 2),
+    "scale without bias": (ScaleLayer, {"scale_init": SOME, "bias_term": False}, [X2], 1),
     "lrn": (LRNLayer, {}, [numbers(2, 7, 3, 2)], 0),
     "lrn over an even number": (LRNLayer, {"kernel": 4, "scale": 0.3, "shift": 2.0, "power": 1.5}, [X4], 0),
     "lrn within": (LRNLayer, {"kernel": 3, "mode": LRNMode.WithinChannel()}, [X4], 0),
@@ -144,6 +152,7 @@ CASES = {
     "reshape": (ReshapeLayer, {"shape": (6, 10)}, [X4], 0),
     "identity": (IdentityLayer, {}, [X2, X4], 0),
     "add": (ElementWiseLayer, {}, [X2, X2[::-1]], 0),
+    "add with a neuron": (ElementWiseLayer, {"neuron": Neurons.Tanh()}, [X2, X2[::-1]], 0),
     "subtract": (ElementWiseLayer, {"operation": ElementWiseFunctors.Subtract()}, [X2, X2[::-1]], 0),
     "multiply": (ElementWiseLayer, {"operation": ElementWiseFunctors.Multiply()}, [X2, X2[::-1]], 0),
     "divide": (ElementWiseLayer, {"operation": ElementWiseFunctors.Divide()}, [X2, X2[::-1] + 3], 0),

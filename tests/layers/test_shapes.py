@@ -5,6 +5,7 @@ import pytest
 
 from mocha import (
     ArgmaxLayer,
+    BatchNormLayer,
     ChannelPoolingLayer,
     ConcatLayer,
     ConstantInitializer,
@@ -28,6 +29,7 @@ from mocha import (
     PowerLayer,
     RandomMaskLayer,
     ReshapeLayer,
+    ScaleLayer,
     ShapeError,
     SoftmaxLayer,
     Spec,
@@ -57,6 +59,11 @@ CASES = [
     (ConvolutionLayer, {"n_filter": 2}, [(2, 1, 3, 3)] * 2, {"filter": (2, 1, 1, 1), "bias": (2,)}, [(2, 2, 3, 3)] * 2),
     (PoolingLayer, {"kernel": 2, "stride": 2}, [(2, 3, 7, 8)], {}, [(2, 3, 4, 4)]),
     (PoolingLayer, {"kernel": 3, "stride": (2, 1), "pooling": Pooling.Mean()}, [(2, 3, 8, 8)], {}, [(2, 3, 4, 6)]),
+    (PoolingLayer, {"kernel": 3, "stride": 2, "pad": 1, "ceil": False}, [(2, 3, 8, 8)], {}, [(2, 3, 4, 4)]),
+    (PoolingLayer, {"global_pooling": True}, [(2, 3, 8, 7), (1, 2, 1, 1)], {}, [(2, 3, 1, 1), (1, 2, 1, 1)]),
+    (BatchNormLayer, {}, [(2, 3, 8, 7)], {"mean": (3,), "variance": (3,)}, [(2, 3, 8, 7)]),
+    (BatchNormLayer, {}, [(4, 5)], {"mean": (5,), "variance": (5,)}, [(4, 5)]),
+    (ScaleLayer, {}, [(2, 3, 8, 7), (4, 3)], {"scale": (3,), "bias": (3,)}, [(2, 3, 8, 7), (4, 3)]),
     (LRNLayer, {}, [(2, 7, 4, 3)], {}, [(2, 7, 4, 3)]),
     (LRNLayer, {"kernel": 4}, [(2, 3, 1, 1)], {}, [(2, 3, 1, 1)]),
     (LRNLayer, {"kernel": 3, "mode": LRNMode.WithinChannel()}, [(2, 3, 4, 2)], {}, [(2, 3, 4, 2)]),

@@ -1,6 +1,7 @@
 """The layers that a net is declared with."""
 
 from mocha.layers.base import Borrowed, Layer
+from mocha.layers.batch_norm import BatchNormLayer, ScaleLayer
 from mocha.layers.channel_pooling import ChannelPoolingLayer
 from mocha.layers.computation import (
     ConcatLayer,
@@ -39,12 +40,13 @@ from mocha.layers.trainable import ConvolutionLayer, InnerProductLayer, Trainabl
 from mocha.layers.transport import WassersteinLossLayer
 
 __all__ = [
-    "AccuracyLayer", "ArgmaxLayer", "AsyncHDF5DataLayer", "Borrowed", "ChannelPoolingLayer", "ConcatLayer",
-    "ConvolutionLayer", "CropLayer", "DataLayer", "DropoutLayer", "ElementWiseFunctors", "ElementWiseLayer",
-    "HDF5DataLayer", "HDF5OutputLayer", "IdentityLayer", "Index2OnehotLayer", "InnerProductLayer", "LRNLayer",
-    "LRNMode", "Layer", "LossLayer", "MemoryDataLayer", "MemoryOutputLayer", "Neuron", "Neurons", "OutputLayer",
-    "Pooling", "PoolingLayer", "PowerLayer", "RandomMaskLayer", "RandomNormalLayer", "ReshapeLayer", "SoftmaxLayer",
-    "SoftmaxLossLayer", "SourceLayer", "SplitLayer", "SquareLossLayer", "TiedInnerProductLayer", "TrainableLayer",
-    "BinaryAccuracyLayer", "BinaryCrossEntropyLossLayer", "GaussianKLLossLayer", "HingeLossLayer",
-    "MultinomialLogisticLossLayer", "SoftlabelSoftmaxLossLayer", "WassersteinLossLayer",
+    "AccuracyLayer", "ArgmaxLayer", "AsyncHDF5DataLayer", "BatchNormLayer", "Borrowed", "ChannelPoolingLayer",
+    "ConcatLayer", "ConvolutionLayer", "CropLayer", "DataLayer", "DropoutLayer", "ElementWiseFunctors",
+    "ElementWiseLayer", "HDF5DataLayer", "HDF5OutputLayer", "IdentityLayer", "Index2OnehotLayer", "InnerProductLayer",
+    "LRNLayer", "LRNMode", "Layer", "LossLayer", "MemoryDataLayer", "MemoryOutputLayer", "Neuron", "Neurons",
+    "OutputLayer", "Pooling", "PoolingLayer", "PowerLayer", "RandomMaskLayer", "RandomNormalLayer", "ReshapeLayer",
+    "ScaleLayer", "SoftmaxLayer", "SoftmaxLossLayer", "SourceLayer", "SplitLayer", "SquareLossLayer",
+    "TiedInnerProductLayer", "TrainableLayer", "BinaryAccuracyLayer", "BinaryCrossEntropyLossLayer",
+    "GaussianKLLossLayer", "HingeLossLayer", "MultinomialLogisticLossLayer", "SoftlabelSoftmaxLossLayer",
+    "WassersteinLossLayer",
 ]  # fmt: skip

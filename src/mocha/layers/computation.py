@@ -10,7 +10,7 @@ from mocha import ops
 from mocha.graph import Graph, Phase, Value
 from mocha.layers.base import Layer, as_pair, class_axis, dimension, finite, pair
 from mocha.layers.neurons import Identity, Neuron, check_neuron
-from mocha.ops import Op
+from mocha.ops import Op, Shape, Spec
 from mocha.random import stream_of
 
 
@@ -41,14 +41,17 @@ class PoolingLayer(Layer):
     """The maximum or the mean of each window.
 
     Shapes: bottom (N, C, H, W) -> top (N, C, H', W'), with H' = ceil((H + 2 pad - kernel) / stride) + 1, less one if
-    there is padding and the last window would start in it. Borders, ties and the mean's divisor are Caffe's: see
-    `mocha.ops.MaxPooling` and `mocha.ops.MeanPooling`.
+    there is padding and the last window would start in it; rounded down without `ceil`. Borders, ties and the mean's
+    divisor are Caffe's: see `mocha.ops.MaxPooling` and `mocha.ops.MeanPooling`.
 
     Args:
         kernel: (height, width), or one number for both, >= 1. (Mocha.jl's order is (width, height).)
         stride: (height, width), or one number for both, >= 1.
         pad: (height, width), or one number for both, smaller than the kernel.
         pooling: Pooling.Max() or Pooling.Mean().
+        ceil: round the number of windows up, as Mocha and Caffe do, or down, as PyTorch does.
+        global_pooling: one window, the whole image, whatever its size: H' = W' = 1. There is no kernel, stride and pad
+            then.
         neuron: the activation of the output.
 
     Examples:
@@ -60,6 +63,9 @@ class PoolingLayer(Layer):
         >>> run_layers(mean, x=image)["y"]
         array([[[[ 2.5,  4.5],
                  [10.5, 12.5]]]])
+        >>> whole = PoolingLayer(global_pooling=True, pooling=Pooling.Mean(), bottoms=["x"], tops=["y"])
+        >>> run_layers(whole, x=image)["y"]
+        array([[[[7.5]]]])
     """
 
     name: str = "pooling"
@@ -67,6 +73,8 @@ class PoolingLayer(Layer):
     stride: int | tuple[int, int] = (1, 1)
     pad: int | tuple[int, int] = (0, 0)
     pooling: MaxPoolingFunction | MeanPoolingFunction = MaxPoolingFunction()
+    ceil: bool = True
+    global_pooling: bool = False
     neuron: Neuron = Identity()
 
     def check(self) -> None:
@@ -76,14 +84,25 @@ class PoolingLayer(Layer):
         pair(self, "pad", 0)
         if any(p >= k for p, k in zip(as_pair(self.pad), as_pair(self.kernel), strict=True)):
             self.wrong("pad", self.pad, f"less than the kernel, {self.kernel}")
+        for field in ("ceil", "global_pooling"):
+            if not isinstance(getattr(self, field), bool):
+                self.wrong(field, getattr(self, field), "True or False")
+        for field in ("kernel", "stride"):
+            if self.global_pooling and getattr(self, field) != (1, 1):
+                self.wrong(field, getattr(self, field), "none, for with global_pooling the window is the whole image")
         check_pooling(self, self.pooling)
         check_neuron(f"{type(self).__name__}({self.name!r})", self.neuron)
 
     def lower(self, g: Graph, inputs: Sequence[Value], params: Sequence[Value]) -> Sequence[Value]:
         """Pooling, neuron."""
         kind = ops.MaxPooling if isinstance(self.pooling, MaxPoolingFunction) else ops.MeanPooling
-        op = kind(as_pair(self.kernel), as_pair(self.stride), as_pair(self.pad))
-        return [self.neuron.lower(g, g(op, x)) for x in inputs]
+        return [self.neuron.lower(g, g(kind(*self._windows(x.spec), self.ceil), x)) for x in inputs]
+
+    def _windows(self, x: Spec) -> tuple[Shape, Shape, Shape]:
+        """Kernel, stride and pad."""
+        if self.global_pooling and x.ndim == 4:
+            return x.shape[2:], (1, 1), (0, 0)
+        return as_pair(self.kernel), as_pair(self.stride), as_pair(self.pad)
 
 
 class SoftmaxLayer(Layer):
@@ -267,6 +286,7 @@ class ElementWiseLayer(Layer):
 
     Args:
         operation: ElementWiseFunctors.Add(), Subtract(), Multiply() or Divide().
+        neuron: the activation of the output.
 
     Examples:
         >>> layer = ElementWiseLayer(operation=ElementWiseFunctors.Multiply(), bottoms=["a", "b"], tops=["y"])
@@ -276,6 +296,7 @@ class ElementWiseLayer(Layer):
 
     name: str = "element-wise"
     operation: Op = ops.Add()
+    neuron: Neuron = Identity()
     n_bottoms: ClassVar[int | None] = 2
     n_tops: ClassVar[int | None] = 1
 
@@ -283,10 +304,11 @@ class ElementWiseLayer(Layer):
         """Property by property."""
         if not isinstance(self.operation, (ops.Add, ops.Subtract, ops.Multiply, ops.Divide)):
             self.wrong("operation", self.operation, "ElementWiseFunctors.Add(), Subtract(), Multiply() or Divide()")
+        check_neuron(f"{type(self).__name__}({self.name!r})", self.neuron)
 
     def lower(self, g: Graph, inputs: Sequence[Value], params: Sequence[Value]) -> Sequence[Value]:
-        """One op."""
-        return [g(self.operation, *inputs)]
+        """One op, neuron."""
+        return [self.neuron.lower(g, g(self.operation, *inputs))]
 
 
 class ConcatLayer(Layer):

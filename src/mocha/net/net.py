@@ -127,6 +127,7 @@ class Net:
     def lower(self, phase: Phase) -> Graph:
         """The net as a graph of ops for a phase, its forward section."""
         graph = Graph(phase)
+        held = {p.key for p in self._held()}
         self._claims, self._borrowed = [], []
         for layer in self.layers:
             with graph.within(layer.name):
@@ -136,6 +137,8 @@ class Net:
                     continue
                 inputs = [graph.blobs[bottom] for bottom in layer.bottoms]
                 params = self._parameters_of(graph, layer, [value.spec for value in inputs])
+                # what a frozen layer keeps is used, and stays: batch normalisation takes its running statistics
+                graph.phase = Phase.TEST if held.intersection(p.name for p in params) else phase
                 outputs = layer.lower(graph, inputs, params)
                 names = layer.bottoms if layer.in_place else layer.tops
                 if not isinstance(outputs, (list, tuple)):
@@ -146,6 +149,7 @@ class Net:
                     graph.blobs[top] = value
                     if value.producer is not None:
                         value.name = top
+        graph.phase = phase
         return graph
 
     def _parameters_of(self, graph: Graph, layer: Layer, inputs: list[Spec]) -> list[Value]:
@@ -187,8 +191,12 @@ class Net:
 
     def trainable(self) -> list[Parameter]:
         """The parameters that no frozen layer holds, and whose own rate is not 0."""
-        held = {p for claim in self._claims if claim.layer in self._frozen for p in claim.parameters}
+        held = self._held()
         return [p for p in self.parameters if p not in held and p.about.rate]
+
+    def _held(self) -> set[Parameter]:
+        """The parameters of frozen layers."""
+        return {p for claim in self._claims if claim.layer in self._frozen for p in claim.parameters}
 
     def parameters_by_layer(self) -> dict[str, tuple[Parameter, ...]]:
         """Name of a layer -> its parameters."""
@@ -217,7 +225,11 @@ class Net:
         return ParameterView(self)
 
     def freeze(self, *layers: str) -> None:
-        """Keep the parameters of these layers as they are. Effective at once, also while a solver runs."""
+        """Keep the parameters of these layers as they are. Effective at once, also while a solver runs.
+
+        A frozen layer with parameters does in training what it does in testing: `BatchNormLayer` uses its running
+        averages, and leaves them.
+        """
         self._set_frozen(self._frozen | self._named(layers))
 
     def unfreeze(self, *layers: str) -> None:
@@ -268,7 +280,7 @@ class Net:
     def _program(self, phase: Phase, keep: Iterable[str] | None) -> Program:
         graph = self.lower(phase)
         gradients = self.derive(graph) if phase is Phase.TRAIN and keep is None and graph.losses else {}
-        return build_program(self.name, graph, gradients, keep=keep, channels_last=self.backend.channels_last)
+        return build_program(self.name, graph, gradients, keep=keep, **self.backend.wishes)
 
     def _by_hand(self, phase: Phase) -> Executable:
         return self.executable(phase, lambda: self._program(phase, None))
@@ -314,19 +326,28 @@ class Net:
                 raise StateError(f"net {self.name!r} has no input {name!r}. {did_you_mean(name, specs)}")
         return {name: np.array(array, specs[name].dtype) for name, array in feeds.items()}
 
+    def _pass(self, executable: Executable, feeds: Mapping[str, Array] | None = None) -> None:
+        """A forward pass by hand, and what layers keep of it at once: running statistics, in training.
+
+        A solver's step does that with its own updates.
+        """
+        after = (Section.UPDATE,) if executable.program.section(Section.UPDATE) else ()
+        self.run(executable, Section.FORWARD, *after, feeds=feeds)
+        self._means.add(executable)
+
     def forward(self, *, phase: str = "train", feeds: Mapping[str, Array] | None = None) -> float:
         """Run the net on the next batch.
 
         Args:
-            phase: "train" or "test"; dropout drops in training only.
+            phase: "train" or "test"; in training only, dropout drops, and batch normalisation uses the batch's
+                statistics and moves its running ones.
             feeds: name of a data blob -> array to use in the place of the data layer's.
 
         Returns:
             the objective: the sum of all losses.
         """
         executable = self._by_hand(_checked_phase(phase))
-        self.run(executable, Section.FORWARD, feeds=feeds)
-        self._means.add(executable)
+        self._pass(executable, feeds)
         return math.fsum(self.losses().values())
 
     def backward(self) -> None:
@@ -358,8 +379,7 @@ class Net:
         executable = self.executable(("epoch", kind), lambda: self._program(kind, ()))
         epoch = self.epoch
         while self.epoch == epoch:
-            self.run(executable, Section.FORWARD)
-            self._means.add(executable)
+            self._pass(executable)
         return self.statistics()
 
     def predicting(self, blob: str) -> Executable:
@@ -375,7 +395,7 @@ class Net:
         graph.losses.clear()
         graph.statistics.clear()
         graph.outputs.clear()
-        return build_program(self.name, graph, {}, keep=[blob], channels_last=self.backend.channels_last)
+        return build_program(self.name, graph, {}, keep=[blob], **self.backend.wishes)
 
     # -- what came of it
 

@@ -84,8 +84,9 @@ def _between(layer: Layer, x: Array, *after: Layer) -> list[Layer]:
     """Data, a layer with parameters that keeps the shape, the subject, and a loss."""
     if x.ndim == 4:
         first: Layer = mocha.layers.ConvolutionLayer(
-            name="first", n_filter=x.shape[1], kernel=3, pad=1, filter_init=_SOME, bottoms=["data"], tops=["x"]
-        )
+            name="first", n_filter=x.shape[1], kernel=3, pad=1, filter_init=_SOME, bias_init=_SOME, bottoms=["data"],
+            tops=["x"]
+        )  # fmt: skip
     else:
         first = InnerProductLayer(name="first", output_dim=x.shape[1], weight_init=_SOME, bottoms=["data"], tops=["x"])
     top = layer.bottoms[0] if layer.in_place else layer.tops[0]
@@ -182,6 +183,8 @@ LAYERS: dict[str, Callable[[type[Layer], Path], list[Layer]]] = {
     "ConcatLayer": _two,
     "ReshapeLayer": _plain(images=True, shape=(5, 8)),
     "LRNLayer": _plain(images=True, kernel=3),
+    "BatchNormLayer": _plain(images=True),
+    "ScaleLayer": _plain(images=True, scale_init=_SOME, bias_init=_SOME),
     "DropoutLayer": _plain(),
     "RandomMaskLayer": _plain(),
     "CropLayer": _plain(images=True, crop_size=(4, 3), random_crop=True, random_mirror=True),
