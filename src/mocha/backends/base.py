@@ -11,13 +11,13 @@ backend's own decision (channels last, packed, on a device), and so is how it do
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from mocha.errors import ShapeError, StateError
-from mocha.graph import Kind, Node, Program, Section, Value
+from mocha.graph import Graph, Kind, Node, Program, Section, Value, fuse_units
 from mocha.ops import Array
 from mocha.parameters import Registry, Store
 
@@ -90,6 +90,14 @@ class Executable(ABC):
     def read(self, value: Value) -> Array:
         """A copy of a value that the program keeps, as it was left by the last run."""
 
+    def read_later(self, value: Value) -> Callable[[], Array]:
+        """What gives a value as it was left by the last run, also after later ones.
+
+        A backend that works behind the caller's back need not wait here, but only when the value is asked for.
+        """
+        array = self.read(value)
+        return lambda: array
+
     @abstractmethod
     def write(self, value: Value, array: Array) -> None:
         """Overwrite a value that the program keeps."""
@@ -139,11 +147,33 @@ class AbstractBackend(ABC):
     """What `Backend(name)` and `MOCHA_BACKEND` call it."""
     channels_last: ClassVar[bool] = False
     """Whether it wants the blobs of convolutions and poolings channels last in memory (`Program.layouts`)."""
+    fuses_units: ClassVar[bool] = False
+    """Whether it has kernels for batch normalisation with what stands behind it (`BatchNormUnit`)."""
 
     def __init__(self) -> None:
         self.store = self.new_store()
         self.registry = Registry(self.store)
         self._closed = False
+
+    @classmethod
+    def is_likely(cls) -> bool:
+        """Whether this machine looks as if it could run here: `DefaultBackend` does not even try one that is not."""
+        return True
+
+    @property
+    def wishes(self) -> dict[str, Any]:
+        """What it wants of its programs: arguments of `build_program`."""
+        return {"channels_last": self.channels_last}
+
+    def fuse(self, graph: Graph, keep: Iterable[str] | None) -> None:
+        """Join what it has one kernel for, in a graph whose gradients are not derived yet.
+
+        Args:
+            graph: the forward section. It may be changed.
+            keep: names of the blobs that stay readable; None for all.
+        """
+        if self.fuses_units:
+            fuse_units(graph, keep)
 
     @classmethod
     @abstractmethod
@@ -192,3 +222,12 @@ class AbstractBackend(ABC):
 
     def __repr__(self) -> str:
         return f"<{self.name} backend>"
+
+
+def sections_read(program: Program, section: Section) -> set[Section]:
+    """The other sections whose values a section reads. Inputs come with the forward section."""
+    read = {value for node in program.section(section) for value in node.inputs}
+    made = {value.producer.section for value in read if value.producer is not None}
+    if any(value.kind is Kind.INPUT for value in read):
+        made.add(Section.FORWARD)
+    return made - {section}

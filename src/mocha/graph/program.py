@@ -8,7 +8,17 @@ from collections.abc import Iterable, Mapping
 from mocha.errors import StateError, did_you_mean
 from mocha.graph.graph import Graph, Kind, Layout, Node, Phase, Section, Statistic, Value
 from mocha.graph.listing import amount, memory, shape_text, table
-from mocha.graph.passes import MemoryPlan, fuse_chains, plan_layout, plan_memory, prune, widen
+from mocha.graph.passes import (
+    MemoryPlan,
+    Narrowing,
+    Stored,
+    fuse_chains,
+    plan_layout,
+    plan_memory,
+    plan_storage,
+    prune,
+    widen,
+)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -29,6 +39,7 @@ class Program:
         memory: lifetimes and the arena.
         layouts: values of four axes that do not lie row-major in memory -> how they lie.
         outputs: name of an output layer -> the values that it hands out, always readable.
+        narrow: values that lie in numbers of 16 bits -> how they are stored.
     """
 
     name: str
@@ -44,6 +55,7 @@ class Program:
     memory: MemoryPlan
     layouts: Mapping[Value, Layout] = dataclasses.field(default_factory=dict)
     outputs: Mapping[str, tuple[Value, ...]] = dataclasses.field(default_factory=dict)
+    narrow: Mapping[Value, Stored] = dataclasses.field(default_factory=dict)
 
     def section(self, section: Section) -> list[Node]:
         """The nodes of one section."""
@@ -107,6 +119,7 @@ def build_program(
     keep: Iterable[str] | None,
     fuse: bool = True,
     channels_last: bool = False,
+    narrowing: Narrowing | None = None,
 ) -> Program:
     """Make a graph ready to run: prune, fuse, plan.
 
@@ -119,6 +132,7 @@ def build_program(
             sections can be run again and again one by one.
         fuse: whether to join chains of ops.
         channels_last: whether the backend wants the blobs of convolutions and poolings channels last in memory.
+        narrowing: whether, and how, the backend wants blobs in numbers of 16 bits.
     """
     by_hand = keep is None
     names = set(graph.blobs) if keep is None else set(keep)
@@ -132,6 +146,9 @@ def build_program(
     layouts: dict[Value, Layout] = {}
     if channels_last:
         nodes, layouts = plan_layout(prune(widen(nodes), kept))
+    narrow: dict[Value, Stored] = {}
+    if narrowing is not None:
+        nodes, narrow = plan_storage(nodes, narrowing)
     lasting = kept | _crossing(nodes) if by_hand else kept
     used = {value for node in nodes for value in node.inputs} | kept
     return Program(
@@ -145,9 +162,10 @@ def build_program(
         tuple(v for v in graph.sources(Kind.INPUT) if v in used),
         tuple(v for kind in (Kind.PARAMETER, Kind.STATE) for v in graph.sources(kind) if v in used),
         tuple(v.name for v in graph.sources(Kind.SCALAR) if v in used),
-        plan_memory(nodes, lasting),
+        plan_memory(nodes, lasting, narrow),
         layouts,
         dict(graph.outputs),
+        narrow,
     )
 
 

@@ -5,6 +5,7 @@ from mocha.ops.adaptive import AdadeltaStep, AdagradStep, AdamStep, RmsPropStep
 from mocha.ops.arrange import Tile, Transpose, Window
 from mocha.ops.base import Array, Op, Shape, Spec
 from mocha.ops.batch_norm import BatchNormTest, BatchNormTrain, MovingAverage, ScaleChannels
+from mocha.ops.batch_norm_unit import BatchNormUnit
 from mocha.ops.class_weights import ClassWeights
 from mocha.ops.compound import Chain, Gradient
 from mocha.ops.constant import Constant
@@ -52,7 +53,7 @@ from mocha.ops.recurrent import LSTM, RNN, LstmUnit
 from mocha.ops.reduce import ReduceMean, ReduceSum, ReduceSumOfSquares
 from mocha.ops.resize import ResizeBilinear, UpsampleNearest
 from mocha.ops.roi_pool import RoiPooling
-from mocha.ops.shape import Concat, Fill, Identity, Reorder, Reshape, Slice, StopGradient
+from mocha.ops.shape import Concat, Fill, Identity, Recast, Reorder, Reshape, Slice, StopGradient
 from mocha.ops.sigmoid_loss import SigmoidCrossEntropyLoss
 from mocha.ops.softmax import Softmax
 from mocha.ops.standardize import L2Normalize, Standardize
@@ -69,12 +70,13 @@ __all__ = [
     "Subtract", "Sum", "Tanh",
     "Clip", "ELU", "Maximum", "PReLU", "Softplus", "Swish", "Threshold",
     "ReduceMean", "ReduceSum", "ReduceSumOfSquares", "Softmax",
-    "LRN", "BatchNormTest", "BatchNormTrain", "MovingAverage", "ScaleChannels", "L2Normalize", "Standardize",
+    "LRN", "BatchNormTest", "BatchNormTrain", "BatchNormUnit", "MovingAverage", "ScaleChannels", "L2Normalize",
+    "Standardize",
     "Accuracy", "ClassWeights", "MultinomialLogisticLoss", "SoftmaxLoss", "SquareLoss",
     "BinaryAccuracy", "BinaryCrossEntropyLoss", "GaussianKLLoss", "HingeLoss", "SoftlabelSoftmaxLoss",
     "ContrastiveLoss", "InfogainLoss", "MulticlassHingeLoss", "RankAccuracy", "SigmoidCrossEntropyLoss",
     "GroundMetric", "WassersteinLoss",
-    "Concat", "Constant", "Fill", "Identity", "Reorder", "Reshape", "Slice", "StopGradient", "Dropout",
+    "Concat", "Constant", "Fill", "Identity", "Recast", "Reorder", "Reshape", "Slice", "StopGradient", "Dropout",
     "Tile", "Transpose", "Window",
     "MaxPoolingAlong", "MeanPoolingAlong",
     "Crop",

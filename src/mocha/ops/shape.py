@@ -222,3 +222,20 @@ class Reorder(Op):
     def work(self, inputs: Sequence[Spec], outputs: Sequence[Spec]) -> int:
         """None."""
         return 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Recast(Op):
+    """The same values in numbers of another width: `mocha.graph.passes.storage` writes it into a program."""
+
+    def infer(self, x: Spec) -> Spec:
+        """Any shape, kept."""
+        return x
+
+    def forward(self, x: Array) -> Array:
+        """To everybody outside a backend, the input itself."""
+        return x
+
+    def work(self, inputs: Sequence[Spec], outputs: Sequence[Spec]) -> int:
+        """None."""
+        return 0

@@ -94,7 +94,7 @@ def _setting(case: Case, arrays: tuple[Array, ...], reuse: bool, seed: int, back
     g.blobs.update({f"output {k}": value for k, value in enumerate(outputs) if k not in in_store})
     gradients = _objective(case, g, outputs, sources, feeds, seed)
     keep = {*g.blobs, *gradients} if reuse else None
-    program = build_program("agreement", g, gradients, keep=keep, channels_last=backend.channels_last)
+    program = build_program("agreement", g, gradients, keep=keep, **backend.wishes)
     return _Setting(program, feeds, stored, scalars)
 
 

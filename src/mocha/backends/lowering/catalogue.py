@@ -6,6 +6,7 @@ from mocha.backends.lowering import (
     activation,
     arrange,
     batch_norm,
+    batch_norm_unit,
     contrastive,
     conv,
     crop,
@@ -38,9 +39,9 @@ from mocha.graph import Node
 from mocha.ops import Chain, Gradient, Op
 
 _FAMILIES = (
-    activation, arrange, batch_norm, contrastive, conv, crop, dense, gather, index, label_loss, loss, maximum, norm,
-    pair_loss, pointwise, pool, pool_along, random, recurrent, reduce, resize, roi_pool, shape, sigmoid_loss, softmax,
-    standardize, stochastic_pool, unfold,
+    activation, arrange, batch_norm, batch_norm_unit, contrastive, conv, crop, dense, gather, index, label_loss, loss,
+    maximum, norm, pair_loss, pointwise, pool, pool_along, random, recurrent, reduce, resize, roi_pool, shape,
+    sigmoid_loss, softmax, standardize, stochastic_pool, unfold,
     update,
 )  # fmt: skip
 _FORWARD: dict[type[Op], Lowering] = {op: lower for family in _FAMILIES for op, lower in family.FORWARD.items()}

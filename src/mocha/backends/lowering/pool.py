@@ -1,4 +1,7 @@
-"""Pooling as calls of kernels: images that lie channels last. The reference does one and three axes."""
+"""Pooling as calls of kernels: images that lie channels last.
+
+Those of one axis come as images of a single row; the reference does those of three axes.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ def geometry(x: Spec, outputs: tuple[Spec, ...], kernel: Shape, stride: Shape, p
 def _pool(kernel: str) -> Lowering:
     def lower(op: Op, node: Node, layouts: Layouts) -> list[Call] | None:
         assert isinstance(op, (MaxPooling, MeanPooling))
-        if not _lies_well(node, layouts):
+        if len(op.kernel) != 2 or not _lies_well(node, layouts):
             return None
         if isinstance(node.op, Gradient):
             x, outputs = node.op.inputs[0], node.op.outputs
@@ -33,7 +36,7 @@ def _lies_well(node: Node, layouts: Layouts) -> bool:
 
 def _places(op: Op, node: Node, layouts: Layouts) -> list[Call] | None:
     assert isinstance(op, WinnerPlaces)
-    if not _lies_well(node, layouts):
+    if len(op.pooling.kernel) != 2 or not _lies_well(node, layouts):
         return None
     x, winners = node.inputs
     pooling = op.pooling

@@ -10,7 +10,7 @@ from mocha.backends.lowering.calls import Call, Layouts, Lowering, around_axis, 
 from mocha.backends.lowering.fused import wanted_gradients
 from mocha.backends.lowering.pointwise import copied
 from mocha.graph import Node, Value
-from mocha.ops import Concat, Fill, Gradient, Identity, Op, Reorder, Reshape, Slice, StopGradient
+from mocha.ops import Concat, Fill, Gradient, Identity, Op, Recast, Reorder, Reshape, Slice, StopGradient
 
 
 def _view(op: Op, node: Node, layouts: Layouts) -> list[Call]:
@@ -92,6 +92,11 @@ def _reorder(op: Op, node: Node, layouts: Layouts) -> list[Call] | None:
     return [Call("turn", (x,), (y,), turned)]
 
 
+def _recast(op: Op, node: Node, layouts: Layouts) -> list[Call] | None:
+    """Where nothing is stored in 16 bits, a copy."""
+    return [copied(node.inputs[0], node.outputs[0])] if covered(node, layouts) else None
+
+
 FORWARD: dict[type[Op], Lowering] = {
     Reshape: _view,
     Identity: _view,
@@ -100,6 +105,7 @@ FORWARD: dict[type[Op], Lowering] = {
     Slice: _slice,
     Fill: _fill,
     Reorder: _reorder,
+    Recast: _recast,
 }
 BACKWARD: dict[type[Op], Lowering] = {
     Reshape: _view_back,

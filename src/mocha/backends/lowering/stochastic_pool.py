@@ -1,4 +1,7 @@
-"""Stochastic pooling as calls of kernels: images that lie channels last. The reference does one and three axes."""
+"""Stochastic pooling as calls of kernels: images that lie channels last.
+
+Those of one axis come as images of a single row; the reference does those of three axes.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ def _pool(kernel: str) -> Lowering:
     def lower(op: Op, node: Node, layouts: Layouts) -> list[Call] | None:
         assert isinstance(op, (StochasticPooling, StochasticPoolingMean))
         blobs = [value for value in (*node.inputs, *node.outputs) if value.shape]
-        if not all(is_channels_last(value, layouts) for value in blobs):
+        if len(op.kernel) != 2 or not all(is_channels_last(value, layouts) for value in blobs):
             return None
         if isinstance(node.op, Gradient):
             x, outputs = node.op.inputs[0], node.op.outputs

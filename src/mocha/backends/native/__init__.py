@@ -85,6 +85,8 @@ class NativeBackend(AbstractBackend):
         self.library = _library()
         self.instruction_set = instruction_set(self.library)
         self._threads = get_num_threads()
+        self._asked = self.library.Executor(self.instruction_set)  # runs nothing: it only knows which kernels there are
+        self._known: dict[tuple[str, int], bool] = {}
 
     @classmethod
     def describe(cls) -> str:
@@ -106,6 +108,13 @@ class NativeBackend(AbstractBackend):
         from mocha.backends.native.executable import NativeExecutable
 
         return NativeExecutable(program, self)
+
+    def has_kernel(self, name: str, element_bytes: int) -> bool:
+        """Whether the library has a kernel of that name for elements of so many bytes."""
+        key = name, element_bytes
+        if key not in self._known:
+            self._known[key] = self._asked.add(name, element_bytes, [], [], [], [])
+        return self._known[key]
 
     def check_process(self) -> None:
         """Refuse to run in a fork of a process whose threads it would wait for: they do not survive it.

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from mocha.backends.base import Executable
+from mocha.backends.aliases import find_aliases
+from mocha.backends.base import Executable, sections_read
 from mocha.backends.host import HostStore, aligned_zeros
 from mocha.backends.lowering.calls import Call, is_channels_last
 from mocha.backends.lowering.catalogue import lower_node
@@ -50,10 +51,10 @@ class NativeExecutable(Executable):
         self._arena = aligned_zeros((program.memory.arena_bytes,), np.dtype(np.uint8))
         self._input_number = {value: i for i, value in enumerate(program.inputs)}
         self._fed: dict[Value, Array] = {}
-        self._aliases = _aliases(program)
+        self._aliases = find_aliases(program)
         self._stored = {v: self._store.arrays[v.name] for v in program.stored}
         self._done: set[Section] = set()
-        self._before = {section: _sections_read(program, section) for section in Section}
+        self._before = {section: sections_read(program, section) for section in Section}
         self.steps: list[Step] = []
         self._ranges: dict[Section, tuple[int, int]] = {}
         self._executor = backend.library.Executor(backend.instruction_set)
@@ -78,7 +79,7 @@ class NativeExecutable(Executable):
     def _add_section(self, nodes: list[Node]) -> None:
         pending: list[tuple[Call, Node]] = []
         for node in nodes:
-            calls = lower_node(node, self.program.layouts)
+            calls = self._lower(node)
             if calls is None:
                 self._add_calls(pending)
                 pending = []
@@ -87,6 +88,13 @@ class NativeExecutable(Executable):
             else:
                 pending += [(call, node) for call in calls]
         self._add_calls(pending)
+
+    def _lower(self, node: Node) -> list[Call] | None:
+        """The calls of a node; None if the reference must do it. Other backends have kernels that the library lacks."""
+        calls = lower_node(node, self.program.layouts)
+        if calls is None or not all(self._backend.has_kernel(call.kernel, _element_bytes(call)) for call in calls):
+            return None
+        return calls
 
     def _add_calls(self, pending: list[tuple[Call, Node]]) -> None:
         owner = {id(call): node for call, node in pending}
@@ -251,27 +259,6 @@ class NativeExecutable(Executable):
 def _address(array: Array) -> int:
     """Where an array lies; several times faster than `array.ctypes.data`."""
     return int(array.__array_interface__["data"][0])
-
-
-def _sections_read(program: Program, section: Section) -> set[Section]:
-    """The other sections whose values a section reads. Inputs come with the forward section."""
-    read = {value for node in program.section(section) for value in node.inputs}
-    made = {value.producer.section for value in read if value.producer is not None}
-    if any(value.kind is Kind.INPUT for value in read):
-        made.add(Section.FORWARD)
-    return made - {section}
-
-
-def _aliases(program: Program) -> dict[Value, Value]:
-    """Values without memory of their own -> the value whose memory they are: views, and new values of stored ones."""
-    aliases: dict[Value, Value] = {}
-    for node in program.nodes:
-        if node.op.is_view:
-            source = aliases.get(node.inputs[0], node.inputs[0])
-            if node.outputs[0] not in program.memory.offsets:
-                aliases[node.outputs[0]] = source
-        aliases.update(node.updated())
-    return aliases
 
 
 def _element_bytes(call: Call) -> int:

@@ -22,10 +22,10 @@ _SPATIAL = (
 """Ops that want their blobs channels last. Filters and biases keep their own order."""
 
 _EITHER_WAY = (
-    ops.Abs, ops.Add, ops.AddBias, ops.BatchNormTest, ops.BatchNormTrain, ops.Clip, ops.Divide, ops.ELU, ops.Exp,
-    ops.L2Normalize, ops.LeakyReLU, ops.Log, ops.Maximum, ops.Multiply, ops.PReLU, ops.Power, ops.ReLU, ops.Scale,
-    ops.ScaleChannels, ops.Sigmoid, ops.Softplus, ops.Standardize, ops.Subtract, ops.Sum, ops.Swish, ops.Tanh,
-    ops.Threshold, ops.Tile, ops.TopK, ops.Window,
+    ops.Abs, ops.Add, ops.AddBias, ops.BatchNormTest, ops.BatchNormTrain, ops.BatchNormUnit, ops.Clip, ops.Divide,
+    ops.ELU, ops.Exp, ops.L2Normalize, ops.LeakyReLU, ops.Log, ops.Maximum, ops.Multiply, ops.PReLU, ops.Power,
+    ops.ReLU, ops.Scale, ops.ScaleChannels, ops.Sigmoid, ops.Softplus, ops.Standardize, ops.Subtract, ops.Sum,
+    ops.Swish, ops.Tanh, ops.Threshold, ops.Tile, ops.TopK, ops.Window,
 )  # fmt: skip
 """Ops that work in any order, as long as all their blobs have the same; they take that of their first blob."""
 

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 
 from mocha.graph.graph import Kind, Node, Value
+from mocha.graph.passes.storage import Stored
 
 ALIGNMENT = 64
 """Offsets in the arena are multiples of this many bytes: a cache line, and the widest vector."""
@@ -39,13 +40,17 @@ class _Block:
     offset: int = -1
 
 
-def plan_memory(nodes: Sequence[Node], kept: Collection[Value]) -> MemoryPlan:
+def plan_memory(
+    nodes: Sequence[Node], kept: Collection[Value], narrow: Mapping[Value, Stored] | None = None
+) -> MemoryPlan:
     """Lifetimes, sharing, and offsets.
 
     Args:
         nodes: in running order, all sections.
         kept: values that must still be there when the program has run: they never make room.
+        narrow: values that lie in numbers of 16 bits.
     """
+    halved = narrow or {}
     death = _deaths(nodes, kept)
     blocks: list[_Block] = []
     home: dict[Value, _Block | None] = {}  # None: not in the arena
@@ -60,10 +65,11 @@ def plan_memory(nodes: Sequence[Node], kept: Collection[Value]) -> MemoryPlan:
                 block = home.get(node.inputs[0])
                 home[out] = block
             else:
-                separate += _aligned(out.spec.nbytes)
+                size = _aligned(out.spec.size * 2 if out in halved else out.spec.nbytes)
+                separate += size
                 block = _taken_over(node, index, time, home)
-                if block is None:
-                    block = _Block(_aligned(out.spec.nbytes), time, time)
+                if block is None or block.size != size:
+                    block = _Block(size, time, time)
                     blocks.append(block)
                 home[out] = block
             if block is not None:

@@ -1,25 +1,37 @@
-"""Widening: a convolution along one axis becomes one of images of a single row, which backends have kernels for."""
+"""Widening: what slides along one axis becomes the same on images of a single row, which backends have kernels for.
+
+Convolutions and poolings are such ops. The row has the same elements, windows, taps and places in the same order, so
+that nothing changes but shapes.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 from mocha import ops
 from mocha.graph.graph import Kind, Node, Value
 from mocha.ops import Shape
 
-_SLIDING = (ops.Convolution, ops.Deconvolution)
+_SLIDING = (
+    ops.Convolution, ops.Deconvolution, ops.MaxPooling, ops.MeanPooling, ops.StochasticPooling,
+    ops.StochasticPoolingMean,
+)  # fmt: skip
+_ACROSS = {"kernel": 1, "stride": 1, "pad": 0, "dilation": 1}
+"""What such ops may have on each axis, and what of it makes no difference on an axis of one element."""
 
 
 def widen(nodes: Sequence[Node]) -> list[Node]:
-    """Give each convolution of one spatial axis, and each gradient of one, a second axis of one element.
+    """Give each convolution and pooling of one spatial axis, and each gradient of one, a second axis of one element.
+
+    A pooling of an array with another number of axes than (N, C, size) stays as it is.
 
     Args:
         nodes: in running order, chains fused.
 
     Returns:
-        nodes in running order: the same with views around them. Between two such convolutions the view back may lead to
+        nodes in running order: the same with views around them. Between two such ops the view back may lead to
         nothing; it is left to pruning.
     """
     result: list[Node] = []
@@ -34,7 +46,7 @@ def widen(nodes: Sequence[Node]) -> list[Node]:
         return wide[value]
 
     for node in nodes:
-        op = _wide_op(node.op)
+        op = _wide_op(node.op, _blob(node))
         if op is None:
             result.append(node)
             continue
@@ -53,17 +65,31 @@ def widen(nodes: Sequence[Node]) -> list[Node]:
     return result
 
 
-def _wide_op(op: ops.Op) -> ops.Op | None:
-    """The op on one row; None for one that stays as it is."""
+def _blob(node: Node) -> ops.Spec | None:
+    """The first input of the node's op, or of the op whose gradient it is."""
+    if isinstance(node.op, ops.Gradient):
+        return node.op.inputs[0]
+    return node.inputs[0].spec if node.inputs else None
+
+
+def _wide_op(op: ops.Op, x: ops.Spec | None) -> ops.Op | None:
+    """The op on one row, whose first input is x; None for one that stays as it is."""
+    if x is None or x.ndim != 3:
+        return None
     if isinstance(op, ops.Chain):
-        first = _wide_op(op.steps[0])
+        first = _wide_op(op.steps[0], x)
         return None if first is None else ops.Chain((first, *op.steps[1:]), op.counts)
     if isinstance(op, ops.Gradient):
-        of = _wide_op(op.of)
+        of = _wide_op(op.of, x)
         specs = (tuple(_wide_spec(spec) for spec in some) for some in (op.inputs, op.outputs))
         return None if of is None else ops.Gradient(of, op.wanted, *specs)
+    if isinstance(op, ops.WinnerPlaces):
+        pooling = _wide_op(op.pooling, x)
+        return ops.WinnerPlaces(pooling) if isinstance(pooling, ops.MaxPooling) else None
     if isinstance(op, _SLIDING) and len(op.stride) == 1:
-        return dataclasses.replace(op, stride=(1, *op.stride), pad=(0, *op.pad), dilation=(1, *op.dilation))
+        fields = {field.name for field in dataclasses.fields(op)}
+        wide: dict[str, Any] = {name: (n, *getattr(op, name)) for name, n in _ACROSS.items() if name in fields}
+        return dataclasses.replace(op, **wide)
     return None
 
 

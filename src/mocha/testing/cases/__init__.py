@@ -10,6 +10,7 @@ from mocha.testing.cases import (
     activation,
     arrange,
     batch_norm,
+    batch_norm_unit,
     compound,
     contrastive,
     conv,
@@ -44,7 +45,8 @@ from mocha.testing.cases import (
 FAMILIES: dict[str, list[Case]] = {
     family.__name__.rpartition(".")[2]: family.CASES
     for family in (
-        conv, unfold, pool, norm, batch_norm, dense, pointwise, reduce, softmax, loss, pair_loss, transport, shape,
+        conv, unfold, pool, norm, batch_norm, batch_norm_unit, dense, pointwise, reduce, softmax, loss, pair_loss,
+        transport, shape,
         label_loss, sigmoid_loss, contrastive,
         pool_along, random, crop, index,
         activation, maximum,

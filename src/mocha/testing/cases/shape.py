@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mocha.ops import Concat, Constant, Fill, Identity, Reorder, Reshape, Slice, StopGradient
+from mocha.ops import Concat, Constant, Fill, Identity, Recast, Reorder, Reshape, Slice, StopGradient
 from mocha.testing.case import Case
 
 CASES: list[Case] = [
@@ -15,6 +15,7 @@ CASES: list[Case] = [
     Case("from a scalar", Reshape((1, 1)), ((),)),
     Case("image", Identity(), ((2, 3, 2, 2),)),
     Case("image", Reorder(), ((2, 3, 2, 2),)),
+    Case("image", Recast(), ((2, 3, 2, 2),)),
     Case("image", StopGradient(), ((2, 3, 2, 2),)),
     Case("parameter", StopGradient(), ((2, 3),), parameters=(0,)),
     Case("scalar", Identity(), ((),)),
