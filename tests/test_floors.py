@@ -11,7 +11,9 @@ import mocha.errors
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = Path(mocha.errors.__file__).parent
-HEAVY = ("h5py", "matplotlib", "rich", "click", "sklearn", "pooch", "scipy", "google")
+HEAVY = (
+    "h5py", "matplotlib", "rich", "click", "sklearn", "pooch", "scipy", "google", "cuda", "cudnn", "cupy", "nvmath",
+)  # fmt: skip
 
 pytestmark = pytest.mark.skipif(not (ROOT / "pyproject.toml").exists(), reason="needs the checkout's pyproject.toml")
 

@@ -3,7 +3,7 @@
 `from mocha import *` gives the names of Mocha's own scripts.
 """
 
-from mocha.backends import Backend, DefaultBackend, get_num_threads, set_num_threads
+from mocha.backends import Backend, CudaBackend, DefaultBackend, Numerics, get_num_threads, set_num_threads
 from mocha.coffee import (
     EarlyStopping,
     ProgressBar,
@@ -28,6 +28,7 @@ from mocha.layers import (
     AccuracyLayer,
     ArgmaxLayer,
     AsyncHDF5DataLayer,
+    BatchNormLayer,
     BinaryAccuracyLayer,
     BinaryCrossEntropyLossLayer,
     ChannelPoolingLayer,
@@ -58,6 +59,7 @@ from mocha.layers import (
     RandomMaskLayer,
     RandomNormalLayer,
     ReshapeLayer,
+    ScaleLayer,
     SoftlabelSoftmaxLossLayer,
     SoftmaxLayer,
     SoftmaxLossLayer,
@@ -125,24 +127,22 @@ from mocha.verbs import (
 __version__ = "0.1.0"
 
 __all__ = [
-    "Backend", "DefaultBackend", "get_num_threads", "set_num_threads", "init", "shutdown", "registry_reset", "Net",
-    "Predictor", "run_layers", "destroy", "forward", "backward", "forward_backward", "forward_epoch", "freeze",
-    "unfreeze", "freeze_all", "unfreeze_all", "load_network", "save_network", "Layer", "AccuracyLayer",
-    "AsyncHDF5DataLayer",
-    "ConcatLayer", "ConvolutionLayer", "DropoutLayer", "ElementWiseLayer", "ElementWiseFunctors", "HDF5DataLayer",
-    "HDF5OutputLayer", "MemoryOutputLayer",
+    "Backend", "CudaBackend", "DefaultBackend", "Numerics", "get_num_threads", "set_num_threads", "init", "shutdown",
+    "registry_reset", "Net", "Predictor", "run_layers", "destroy", "forward", "backward", "forward_backward",
+    "forward_epoch", "freeze", "unfreeze", "freeze_all", "unfreeze_all", "load_network", "save_network", "Layer",
+    "AccuracyLayer", "AsyncHDF5DataLayer", "BatchNormLayer", "ConcatLayer", "ConvolutionLayer", "DropoutLayer",
+    "ElementWiseLayer", "ElementWiseFunctors", "HDF5DataLayer", "HDF5OutputLayer", "MemoryOutputLayer",
     "IdentityLayer", "InnerProductLayer", "LRNLayer", "LRNMode", "MemoryDataLayer", "Pooling", "PoolingLayer",
     "ReshapeLayer", "SoftmaxLayer", "SoftmaxLossLayer", "SquareLossLayer", "PowerLayer", "RandomMaskLayer",
-    "SplitLayer", "ArgmaxLayer", "Index2OnehotLayer", "CropLayer", "TiedInnerProductLayer", "ChannelPoolingLayer",
-    "RandomNormalLayer", "DataTransformers", "Transformer", "Neuron", "Neurons", "Initializer", "NullInitializer",
-    "ConstantInitializer", "XavierInitializer", "GaussianInitializer", "OrthogonalInitializer", "Regularizer", "NoRegu",
-    "L1Regu", "L2Regu", "Constraint", "NoCons", "L2Cons", "ParameterSpec", "SGD", "Nesterov", "Adam", "AdamW",
-    "Adagrad", "Adadelta", "RMSProp", "SolverMethod", "Solver", "make_solver_parameters", "Policy", "LRPolicy",
-    "MomPolicy", "solve", "init_solve", "onestep_solve", "finalize_solve", "CoffeeBreak", "EarlyStopping",
+    "ScaleLayer", "SplitLayer", "ArgmaxLayer", "Index2OnehotLayer", "CropLayer", "TiedInnerProductLayer",
+    "ChannelPoolingLayer", "RandomNormalLayer", "DataTransformers", "Transformer", "Neuron", "Neurons", "Initializer",
+    "NullInitializer", "ConstantInitializer", "XavierInitializer", "GaussianInitializer", "OrthogonalInitializer",
+    "Regularizer", "NoRegu", "L1Regu", "L2Regu", "Constraint", "NoCons", "L2Cons", "ParameterSpec", "SGD", "Nesterov",
+    "Adam", "AdamW", "Adagrad", "Adadelta", "RMSProp", "SolverMethod", "Solver", "make_solver_parameters", "Policy",
+    "LRPolicy", "MomPolicy", "solve", "init_solve", "onestep_solve", "finalize_solve", "CoffeeBreak", "EarlyStopping",
     "ProgressBar", "Snapshot", "TrainingSummary", "ValidationPerformance", "add_coffee_break", "read_statistics",
-    "Stage", "StageResult", "autoencoder_stages", "pretrain",
-    "setup", "setup_coffee_lounge", "Graph", "Op", "Phase", "Spec", "MochaError", "BackendUnavailable", "ConfigError",
-    "FormatError", "ShapeError", "StateError", "TopologyError",
-    "BinaryAccuracyLayer", "BinaryCrossEntropyLossLayer", "GaussianKLLossLayer", "HingeLossLayer",
+    "Stage", "StageResult", "autoencoder_stages", "pretrain", "setup", "setup_coffee_lounge", "Graph", "Op", "Phase",
+    "Spec", "MochaError", "BackendUnavailable", "ConfigError", "FormatError", "ShapeError", "StateError",
+    "TopologyError", "BinaryAccuracyLayer", "BinaryCrossEntropyLossLayer", "GaussianKLLossLayer", "HingeLossLayer",
     "MultinomialLogisticLossLayer", "SoftlabelSoftmaxLossLayer", "WassersteinLossLayer",
 ]  # fmt: skip

@@ -139,8 +139,8 @@ net = caffe.NetSpec()
 net.data = L.Input(shape=dict(dim=[1, 2, 4, 4]))
 net.pool = L.Pooling(net.data, kernel_size=2, stride=2, pool=P.Pooling.MAX)
 open("spec.prototxt", "w").write(str(net.to_proto()))
-made = caffe.Net("spec.prototxt", caffe.TEST)
 caffe.set_mode_gpu()
+made = caffe.Net("spec.prototxt", caffe.TEST)
 made.blobs["data"].data[...] = 3
 print(sys.argv[1:], made.forward()["pool"].sum(), caffe_pb2.TRAIN, __name__)
 """

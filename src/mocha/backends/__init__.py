@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 
 from mocha.backends.base import AbstractBackend, Executable, ParameterBlock
+from mocha.backends.cuda import CudaBackend, Numerics, Precision
 from mocha.backends.native import NativeBackend, get_num_threads, set_num_threads
 from mocha.backends.numpy import NumpyBackend
 from mocha.console import logger
 from mocha.errors import BackendUnavailable, ConfigError, did_you_mean
 
-_BEST_FIRST: tuple[type[AbstractBackend], ...] = (NativeBackend, NumpyBackend)
+_BEST_FIRST: tuple[type[AbstractBackend], ...] = (CudaBackend, NativeBackend, NumpyBackend)
 """All backends, the fastest first: `DefaultBackend` takes the first that works here."""
 
 
@@ -33,13 +35,22 @@ def Backend(name: str) -> AbstractBackend:
     return kinds[name]()
 
 
-def DefaultBackend() -> AbstractBackend:
-    """A new backend: the one that the environment variable MOCHA_BACKEND names, or else the best that works here."""
+def DefaultBackend(*, without: Collection[str] = ()) -> AbstractBackend:
+    """A new backend: the one that the environment variable MOCHA_BACKEND names, or else the best that works here.
+
+    Args:
+        without: names of backends that are not wanted; MOCHA_BACKEND may name one of them nevertheless.
+
+    Raises:
+        BackendUnavailable: the named one cannot run here, or none can.
+    """
     name = os.environ.get("MOCHA_BACKEND", "")
     if name:
         return Backend(name)
     reasons = []
     for kind in _BEST_FIRST:
+        if kind.name in without or not kind.is_likely():
+            continue
         try:
             backend = Backend(kind.name)
         except BackendUnavailable as error:
@@ -52,6 +63,6 @@ def DefaultBackend() -> AbstractBackend:
 
 
 __all__ = [
-    "AbstractBackend", "Backend", "DefaultBackend", "Executable", "NativeBackend", "NumpyBackend", "ParameterBlock",
-    "backend_types", "get_num_threads", "set_num_threads",
+    "AbstractBackend", "Backend", "CudaBackend", "DefaultBackend", "Executable", "NativeBackend", "Numerics",
+    "NumpyBackend", "ParameterBlock", "Precision", "backend_types", "get_num_threads", "set_num_threads",
 ]  # fmt: skip

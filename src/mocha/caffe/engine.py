@@ -317,9 +317,7 @@ class Engine:
         gradients = {name: found[value] for name, value in lowered.first.items() if value in found}
         gradients.update((value.name, found[value]) for value in wrt if value.kind is Kind.PARAMETER and value in found)
         graph.losses.clear()  # the face adds up losses from the blobs
-        program = build_program(
-            self.message.name or "net", graph, gradients, keep=None, channels_last=self.backend.channels_last
-        )
+        program = build_program(self.message.name or "net", graph, gradients, keep=None, **self.backend.wishes)
         self.backend.allocate_states(program)
         return program
 

@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
+import os
 import time
 
-from mocha.backends import AbstractBackend, DefaultBackend
+from mocha.backends import AbstractBackend, CudaBackend, DefaultBackend
 from mocha.console import logger
+from mocha.errors import BackendUnavailable
 
-_state = {"seed": -1, "solver_count": 1, "solver_rank": 0}
+_state = {"seed": -1, "solver_count": 1, "solver_rank": 0, "device": -1}
+_mode = {"name": ""}  # "", "cpu" or "gpu"
 
 
 def set_mode_cpu() -> None:
-    """Run nets on the processor: what they do unless told."""
+    """Run the nets that are made from now on on the processor."""
+    _mode["name"] = "cpu"
 
 
 def set_mode_gpu() -> None:
-    """Asks for the graphics card. There is no backend for it yet, so that nets run on the processor, as a warning says.
+    """Run the nets that are made from now on on the graphics card.
 
-    They compute the same, so that a script that asks for it can go on.
+    Where that is not possible, a warning says why, and nets run on the processor: they compute the same, so that a
+    script that asks for a card can go on.
     """
-    logger().warning("caffe.set_mode_gpu: there is no backend for graphics cards yet; nets run on the processor.")
+    _mode["name"] = "gpu"
 
 
 def set_device(device_id: int) -> None:
-    """Which graphics card to use: it has no meaning as long as nets run on the processor."""
+    """Which graphics card to use, counted from 0, for the nets that are made from now on in that mode."""
+    _state["device"] = int(device_id)
 
 
 def set_random_seed(seed: int) -> None:
@@ -37,8 +43,19 @@ def random_seed() -> int | None:
 
 
 def new_backend() -> AbstractBackend:
-    """Where a new net runs."""
-    return DefaultBackend()
+    """Where a new net runs: what `set_mode_gpu` or `set_mode_cpu` said last, or else the best that works here.
+
+    Raises:
+        BackendUnavailable: the environment variable MOCHA_BACKEND names a backend that cannot run here.
+    """
+    if _mode["name"] == "" or os.environ.get("MOCHA_BACKEND"):
+        return DefaultBackend()
+    if _mode["name"] == "gpu":
+        try:
+            return CudaBackend(number=_state["device"] if _state["device"] >= 0 else None)
+        except BackendUnavailable as error:
+            logger().warning("caffe.set_mode_gpu: nets run on the processor. %s", error)
+    return DefaultBackend(without=("cuda",))
 
 
 def has_nccl() -> bool:

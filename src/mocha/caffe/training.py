@@ -14,6 +14,9 @@ from mocha.ops import ClipByNorm, GlobalNorm, L1Decay, L2Decay, MovingAverage, S
 from mocha.parameters import L2Regu, Parameter
 from mocha.solvers import SGD, Adadelta, Adagrad, Adam, Nesterov, RMSProp, SolverMethod
 
+_KEPT: Iterable[str] | None = None
+"""The blobs that can be read after a step: all of them, for a script asks for any at any time."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Method:
@@ -101,7 +104,7 @@ class Training:
         """Forward, backward and update; `counts` says how many rows each Filter keeps."""
         graph, gradients = self._passes(counts)
         self._update(graph, gradients)
-        return self._built(graph, gradients, None)
+        return self._built(graph, gradients, _KEPT)
 
     def accumulating(self, counts: Mapping[str, int]) -> Program:
         """Forward and backward, and the gradients added to what is kept for `updating`."""
@@ -111,7 +114,7 @@ class Training:
                 with graph.within(parameter.key, Section.UPDATE):
                     kept = graph.state(self.state("gradient", parameter), parameter.about.spec)
                     graph(MovingAverage(1.0), kept, gradients[parameter.key])
-        return self._built(graph, gradients, None)
+        return self._built(graph, gradients, _KEPT)
 
     def updating(self) -> Program:
         """The update alone, by the gradients that are kept."""
@@ -125,6 +128,7 @@ class Training:
         engine = self.engine
         lowered = engine.lower(Range(0, len(engine.layers) - 1), counts)
         graph = lowered.graph
+        engine.backend.fuse(graph, _KEPT)
         wrt = engine.wanted(lowered)
         found = derive_gradients(graph, dict.fromkeys(graph.losses.values(), 1.0), wrt)
         gradients = {name: found[value] for name, value in lowered.first.items() if value in found}
@@ -162,7 +166,6 @@ class Training:
 
     def _built(self, graph: Graph, gradients: Mapping[str, Value], keep: Iterable[str] | None) -> Program:
         name = f"{self.engine.message.name or 'net'}/{self.method.type}"
-        last = self.engine.backend.channels_last
-        program = build_program(name, graph, gradients, keep=keep, channels_last=last)
+        program = build_program(name, graph, gradients, keep=keep, **self.engine.backend.wishes)
         self.engine.backend.allocate_states(program)
         return program

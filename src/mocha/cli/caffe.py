@@ -50,7 +50,7 @@ def _common(function: Callable[..., Any]) -> Callable[..., Any]:
             "--gpu",
             expose_value=False,
             callback=_note_gpu,
-            help="Understood, for scripts that have it: a warning says that nets run on the processor.",
+            help="Run on the graphics card of this number, or on the first of several; with 'all', on the first.",
         ),
         click.option("-stage", "--stage", default="", help="Of the net's state; several with commas between them."),
         click.option("-level", "--level", default=0, help="Of the net's state."),
@@ -61,6 +61,8 @@ def _common(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _note_gpu(context: click.Context, option: click.Parameter, value: str | None) -> None:
     if value:
+        first = value.split(",")[0].strip()
+        pycaffe.set_device(int(first) if first.isdigit() else 0)
         pycaffe.set_mode_gpu()
 
 

@@ -89,7 +89,7 @@ def _testing(net: Net) -> _Run:
     graph = net.lower(Phase.TEST)
     read = {value for node in graph.nodes for value in node.inputs}
     last = [name for name, value in graph.blobs.items() if value not in read]
-    program = build_program(net.name, graph, {}, keep=last, channels_last=net.backend.channels_last)
+    program = build_program(net.name, graph, {}, keep=last, **net.backend.wishes)
     executable = net.executable("time", lambda: program)
     return _Run(lambda: net.run(executable, Section.FORWARD), executable, (Section.FORWARD,))
 

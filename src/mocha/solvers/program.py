@@ -32,6 +32,8 @@ def training_program(net: Net, method: SolverMethod, params: Parameters, keep: I
     graph = net.lower(Phase.TRAIN)
     if not graph.losses:
         raise TopologyError(f"net {net.name!r} has no loss layer, so there is nothing to minimise; add one.")
+    kept = set(keep)
+    net.backend.fuse(graph, kept)
     gradients = net.derive(graph)
     learning = net.trainable()
     _check_reached(net, learning, gradients)
@@ -42,9 +44,7 @@ def training_program(net: Net, method: SolverMethod, params: Parameters, keep: I
     for parameter in learning:
         with graph.within(parameter.key, Section.UPDATE):
             _update(graph, parameter, gradients[parameter.key], norm, method, params, prefix)
-    program = build_program(
-        f"{net.name}/{method.name}", graph, gradients, keep=keep, channels_last=net.backend.channels_last
-    )
+    program = build_program(f"{net.name}/{method.name}", graph, gradients, keep=kept, **net.backend.wishes)
     net.backend.allocate_states(program)
     return program
 

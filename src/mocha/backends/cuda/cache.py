@@ -1,0 +1,45 @@
+"""What is found out or compiled once and kept on disk."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+
+def cache_folder() -> Path:
+    """``mocha`` in the user's cache folder; `MOCHA_CACHE` names another one."""
+    named = os.environ.get("MOCHA_CACHE")
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(named) if named else Path(base) / "mocha"
+
+
+def cached_file(name: str, make: Callable[[], bytes]) -> bytes:
+    """The bytes of a file of the cache, made now if it is not there. A folder that cannot be written to is no error.
+
+    Args:
+        name: of the file. It stands for all that its bytes depend on: nobody looks whether they still fit.
+        make: makes the bytes.
+    """
+    path = cache_folder() / name
+    try:
+        return path.read_bytes()
+    except OSError:
+        made = make()
+        store_file(path, made)
+        return made
+
+
+def store_file(path: Path, content: bytes) -> None:
+    """Write a file as a whole, if that is possible here."""
+    temporary = ""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+            temporary = file.name
+            file.write(content)
+        os.replace(temporary, path)
+    except OSError:
+        if temporary:
+            Path(temporary).unlink(missing_ok=True)
