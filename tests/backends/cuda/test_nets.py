@@ -330,3 +330,62 @@ def test_pycaffes_face_is_the_same(tmp_path, monkeypatch):
         found.append(seen)
     for ours, theirs in zip(*found, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=2e-4, atol=1e-5)
+
+
+def residual_net():
+    """Convolutions with batch normalisation, scale, a sum of two ways, and ReLU."""
+    rng = np.random.default_rng(4)
+    images = rng.standard_normal((24, 3, 9, 9), np.float32)
+    labels = rng.integers(0, 4, 24).astype(np.float32)
+
+    def conv_norm(name, bottom, neuron=None):
+        return [
+            mocha.ConvolutionLayer(
+                name=name, n_filter=8, kernel=3, pad=1, bias_term=False, bottoms=[bottom], tops=[name]
+            ),
+            mocha.BatchNormLayer(name=f"{name}/norm", bottoms=[name], tops=[f"{name}/norm"]),
+            mocha.ScaleLayer(
+                name=f"{name}/scale", bottoms=[f"{name}/norm"], tops=[f"{name}/scale"],
+                **({"neuron": neuron} if neuron else {}),
+            ),
+        ]  # fmt: skip
+
+    return [
+        MemoryDataLayer(data=[images, labels], batch_size=8),
+        *conv_norm("a", "data", Neurons.ReLU()),
+        *conv_norm("b", "a/scale"),
+        mocha.ElementWiseLayer(
+            name="sum", operation=mocha.ElementWiseFunctors.Add(), neuron=Neurons.ReLU(),
+            bottoms=["a/scale", "b/scale"], tops=["sum"],
+        ),
+        InnerProductLayer(name="scores", output_dim=4, bottoms=["sum"], tops=["scores"]),
+        SoftmaxLossLayer(name="loss", bottoms=["scores", "label"]),
+    ]  # fmt: skip
+
+
+def train_residual(backend, steps=6):
+    losses = []
+    with backend, Net("residual", backend, residual_net(), seed=7) as net:
+        method = SGD()
+        solver = Solver(method, make_solver_parameters(method, max_iter=steps, lr_policy=mocha.LRPolicy.Fixed(0.02)))
+        state = solver.init_solve(net)
+        ops = {type(node.op).__name__ for node in solver._executable(net).program.nodes}
+        for _ in range(steps):
+            solver.step(net, state)
+            losses.append(state.obj_val)
+        solver.finalize_solve(net, state)
+        return losses, backend.store.read("a/norm___variance"), net.forward(phase="test"), ops
+
+
+@pytest.mark.parametrize(
+    ("precision", "limit"), [("float32", 1e-5), ("tf32", 1e-5), ("bfloat16", 0.05), ("float16", 0.01)]
+)
+def test_a_residual_net_trains_in_each_precision(precision, limit):
+    losses, variance, last, ops = train_residual(emulated(Numerics(precision)))
+    expected = train_residual(NumpyBackend())
+    assert losses == pytest.approx(expected[0], rel=limit)
+    assert variance == pytest.approx(expected[1], rel=limit)
+    assert last == pytest.approx(expected[2], rel=limit)
+    assert "BatchNormUnit" in ops
+    assert "BatchNormTrain" not in ops
+    assert losses[-1] < losses[0]

@@ -52,14 +52,18 @@ def _compile_one(family: str, suffix: str, architecture: int) -> bool:
 
 
 def compile_all() -> Iterator[Cubin]:
-    """Compile them one after the other.
+    """Compile them, as many at a time as there are processors.
 
     Raises:
         BackendUnavailable: the compiler is not installed.
         MochaError: it refuses a file.
     """
-    for path in sorted(KERNELS.glob("*.cu")):
-        for architecture in ARCHITECTURES:
-            code = compile_kernels(path.read_text(), path.stem, architecture)
-            kernels = {name for name in _ENTRY.findall(code) if not name.startswith(b"_")}
-            yield Cubin(path.stem, architecture, len(kernels), len(code))
+    work = [(path.stem, architecture) for path in sorted(KERNELS.glob("*.cu")) for architecture in ARCHITECTURES]
+    with ProcessPoolExecutor(None, get_context("spawn")) as pool:
+        yield from pool.map(_compile_whole, *zip(*work, strict=True))
+
+
+def _compile_whole(family: str, architecture: int) -> Cubin:
+    code = compile_kernels((KERNELS / f"{family}.cu").read_text(), family, architecture)
+    kernels = {name for name in _ENTRY.findall(code) if not name.startswith(b"_")}
+    return Cubin(family, architecture, len(kernels), len(code))

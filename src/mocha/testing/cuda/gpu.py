@@ -159,7 +159,7 @@ def write_report(path: Path) -> bool:
             )
             said, status = ran.stdout + ran.stderr, ran.returncode
         except subprocess.TimeoutExpired as late:
-            said, status = f"{_text(late.stdout)}\nSTOPPED after {seconds} s", 1
+            said, status = f"{_text(late.stdout).rstrip()}\nSTOPPED after {seconds} s", 1
         took = time.perf_counter() - start
         verdict = "all right" if status == 0 else "NOT ALL RIGHT"
         pages += [f"## {part}: {verdict}", "", f"{run.__doc__} ({took:.0f} s)", "", "```", said.strip(), "```", ""]

@@ -223,7 +223,6 @@ MOCHA_DEVICE void each_block(Index n, const Body& body) {
 #define MOCHA_ENTRY_bf16(name, T)
 #endif
 #define MOCHA_ENTRY_1(name, T) MOCHA_MAKE_ENTRY(name, 1, T)
-#define MOCHA_ENTRY_2(name, T) MOCHA_MAKE_ENTRY(name, 2, T)
 #define MOCHA_ENTRY_4(name, T) MOCHA_MAKE_ENTRY(name, 4, T)
 #define MOCHA_ENTRY_8(name, T) MOCHA_MAKE_ENTRY(name, 8, T)
 #define MOCHA_ENTRY(name, suffix, T) MOCHA_ENTRY_##suffix(name, T)
@@ -237,9 +236,3 @@ MOCHA_DEVICE void each_block(Index n, const Body& body) {
     MOCHA_PRECISE_KERNEL(name)    \
     MOCHA_ENTRY(name, f16, half)  \
     MOCHA_ENTRY(name, bf16, bfloat)
-// A kernel that moves elements of so many bytes without looking at them.
-#define MOCHA_MOVING_KERNEL(name)  \
-    MOCHA_ENTRY(name, 1, uint8_t)  \
-    MOCHA_ENTRY(name, 2, uint16_t) \
-    MOCHA_ENTRY(name, 4, uint32_t) \
-    MOCHA_ENTRY(name, 8, uint64_t)
