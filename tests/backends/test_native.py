@@ -91,7 +91,6 @@ WITHOUT_KERNEL = {
     *(case.id for case in FAMILIES["detection"]),
     *(case.id for case in FAMILIES["batch_norm_unit"]),
     *(f"Constant: {about}" for about in ("some numbers", "one number, float64")),
-    *(f"InnerProduct: axis {axis}" for axis in (2, -1)),
     "Convolution: no channels",
     "Deconvolution: no filters",
     "InnerProduct: no features",

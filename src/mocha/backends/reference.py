@@ -32,10 +32,24 @@ def run_reference(node: Node, inputs: Sequence[Array]) -> tuple[Array, ...]:
         if node.op.errors_pass:
             raise
         raise MochaError(f"layer {node.layer!r}: op {node.op} failed: {type(error).__name__}: {error}") from error
-    found, promised = tuple(map(Spec.of, outputs)), tuple(value.spec for value in node.outputs)
+    check_promise(node, outputs)
+    return outputs
+
+
+def check_promise(node: Node, outputs: Sequence[Array]) -> None:
+    """See that an op, a user's own perhaps, kept what its shape rule promised.
+
+    Args:
+        node: the node.
+        outputs: what its op gave; arrays of whatever kind.
+
+    Raises:
+        ShapeError: it did not; the layer is named.
+    """
+    found = [Spec.of(out if hasattr(out, "dtype") else np.asarray(out)) for out in outputs]
+    promised = [value.spec for value in node.outputs]
     if found != promised:
         raise ShapeError(
             f"layer {node.layer!r}: op {node.op} gave {', '.join(map(str, found))}; its shape rule promised "
             f"{', '.join(map(str, promised))}."
         )
-    return outputs

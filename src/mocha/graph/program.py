@@ -148,7 +148,7 @@ def build_program(
         nodes, layouts = plan_layout(prune(widen(nodes), kept))
     narrow: dict[Value, Stored] = {}
     if narrowing is not None:
-        nodes, narrow = plan_storage(nodes, narrowing)
+        nodes, narrow = plan_storage(nodes, narrowing, layouts)
     lasting = kept | _crossing(nodes) if by_hand else kept
     used = {value for node in nodes for value in node.inputs} | kept
     return Program(

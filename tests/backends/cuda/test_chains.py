@@ -17,6 +17,7 @@ from mocha.ops import (
     Concat,
     Divide,
     Exp,
+    Identity,
     LeakyReLU,
     Log,
     Multiply,
@@ -24,6 +25,7 @@ from mocha.ops import (
     PReLU,
     ReduceSum,
     ReLU,
+    Reshape,
     Scale,
     ScaleChannels,
     Sigmoid,
@@ -56,7 +58,7 @@ def run(backend, g, feeds, *, keep=("out",), gradients=None, stored=()):
     program = built(g, backend, keep, gradients)
     executable = backend.compile(program)
     sections = [section for section in Section if program.section(section)]
-    executable.run(*sections, feeds=feeds)
+    executable.run(*sections, feeds={value.name: feeds[value.name] for value in program.inputs})
     found = {name: executable.blob(name) for name in program.blobs}
     found |= {f"d {name}": executable.gradient(name) for name in program.gradients}
     return executable, found
@@ -169,6 +171,109 @@ def test_memory_that_two_elements_would_meet_in_keeps_calls_apart():
         return g, {}
 
     feeds = {"x": np.arange(-4, 5, dtype=np.float32).reshape(3, 3) / 4}
+    both(graph, feeds)
+
+
+@pytest.mark.parametrize("view", [Identity(), Reshape((3, 5))], ids=str)
+@pytest.mark.parametrize("keep", [("out",), ("out", "first"), ("out", "second")], ids=str)
+def test_another_name_of_what_a_chain_computes_is_the_same_number(view, keep):
+    """A view of it is no array of its own, which would be read before it is written."""
+
+    def graph():
+        g = Graph()
+        x = g.input("x", Spec((3, 5), F32))
+        with g.within("all"):
+            first = g(Tanh(), x)
+            second = g(view, first)
+            g.blobs |= {"first": first, "second": second}
+            g.blobs["out"] = g(Multiply(), g(Add(), second, x), g(view, second))
+        return g, {}
+
+    executable = both(graph, {"x": np.linspace(-2, 2, 15, dtype=np.float32).reshape(3, 5)}, keep=keep)
+    assert kernels(executable) == ["tanh_forward+add+multiply"]
+
+
+def test_a_view_that_is_read_elsewhere_is_written():
+    def graph():
+        g = Graph()
+        x = g.input("x", Spec((3, 5), F32))
+        with g.within("all"):
+            first = g(Tanh(), x)
+            y = g(Add(), g(Identity(), first), x)
+            g.blobs["out"] = g(Concat(axis=0), y, g(Reshape((3, 5)), first))
+        return g, {}
+
+    both(graph, {"x": np.linspace(-2, 2, 15, dtype=np.float32).reshape(3, 5)})
+
+
+def test_a_gradient_passed_on_in_place_is_the_same_number():
+    """On the way back a sum hands its gradient on without a copy, under another name."""
+
+    def graph():
+        g = Graph()
+        x = g.input("x", Spec((3, 5), F32))
+        with g.within("all"):
+            hidden = g(ReLU(), x)
+            y = g(Multiply(), g(Add(), hidden, x), g(Scale(0.5), g(Tanh(), g(Sum(), hidden, hidden, x))))
+            g.blobs |= {"out": y, "total": g(ReduceSum(), g(Tanh(), y))}
+        found = derive_gradients(g, {g.blobs["total"]: 1.0}, [x])
+        return g, {"gradients": {"x": found[x]}}
+
+    both(graph, {"x": np.linspace(-2, 2, 15, dtype=np.float32).reshape(3, 5)}, keep=("total", "x"))
+
+
+def test_what_leads_to_nothing_is_left_out_of_a_chain():
+    """Of two gradients that one node computes, one may be wanted by nobody."""
+
+    def graph():
+        g = Graph()
+        a, b = (g.input(name, Spec((3, 5), F32)) for name in "ab")
+        with g.within("all"):
+            y = g(Tanh(), g(Subtract(), g(Sigmoid(), a), g(Scale(2.0), b)))
+            g.blobs["out"] = g(ReduceSum(), y)
+        found = derive_gradients(g, {g.blobs["out"]: 1.0}, [a, b])
+        return g, {"gradients": {"a": found[a], "b": found[b]}}
+
+    rng = np.random.default_rng(3)
+    feeds = {name: rng.standard_normal((3, 5), np.float32) for name in "ab"}
+    for keep in (("out", "a"), ("out", "b"), ("out",)):
+        both(graph, feeds, keep=keep)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_any_chains_agree_with_the_reference(seed):
+    """Random graphs of what chains are made of: views, sums of one value with itself, numbers by channel, blobs."""
+
+    def graph():
+        rng = np.random.default_rng(seed)
+        g = Graph()
+        shape = [(2, 3), (1, 4), (2, 3, 5), (1, 3, 1, 1)][seed % 4]
+        full = [g.input(name, Spec(shape, F32)) for name in "xy"]
+        channel = g.input("channel", Spec(shape[1:2], F32))
+        unary = [Tanh(), ReLU(), Scale(0.5), Abs(), Identity(), Identity(), Reshape(shape)]
+        with g.within("all"):
+            for step in range(10):
+                a, b = (full[-1 - min(int(rng.exponential(1.5)), len(full) - 1)] for _ in range(2))
+                kind = rng.integers(4)
+                if kind == 0:
+                    made = g([Add(), Multiply(), Subtract(), Sum()][rng.integers(4)], a, b)
+                elif kind == 1:
+                    made = g([AddBias(), ScaleChannels()][rng.integers(2)], a, channel)
+                else:
+                    made = g(unary[rng.integers(len(unary))], a)
+                full.append(made)
+                if rng.random() < 0.2:
+                    g.blobs[f"blob{step}"] = made
+            g.blobs["out"] = full[-1]
+            g.blobs["total"] = g(ReduceSum(), g(Tanh(), full[-1]))
+        found = derive_gradients(g, {g.blobs["total"]: 1.0}, full[:2])
+        keep = [None, ("total", "x", "y"), tuple(g.blobs), ("out",)][seed // 3]
+        return g, {"gradients": {v.name: found[v] for v in full[:2] if v in found}, "keep": keep}
+
+    rng = np.random.default_rng(seed)
+    shape = graph()[0].blobs["x"].shape
+    feeds = {name: rng.standard_normal(shape, np.float32) for name in "xy"}
+    feeds["channel"] = rng.standard_normal(shape[1], np.float32)
     both(graph, feeds)
 
 

@@ -37,7 +37,6 @@ WITHOUT_KERNEL = {
     *(f"{pool}Pooling: {about}" for pool in ("Max", "Mean") for about in ("no batch axis", "3-D")),
     *(f"{op}: 3-D" for op in ("StochasticPooling", "StochasticPoolingMean", "WinnerPlaces")),
     *(case.id for case in FAMILIES["detection"]),
-    *(f"InnerProduct: axis {axis}" for axis in (2, -1)),
     "Convolution: no channels",
     "Deconvolution: no filters",
     "InnerProduct: no features",

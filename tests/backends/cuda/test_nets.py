@@ -1,15 +1,18 @@
 """Whole nets on the emulated device: training, graphs of launches, memory, precision."""
 
+import threading
+
 import numpy as np
 import pytest
 from tests.backends.cuda.emulation import NEEDS_COMPILER, emulated
 
 import mocha
-from mocha.backends import Numerics, NumpyBackend
+from mocha.backends import CudaBackend, Numerics, NumpyBackend
 from mocha.backends.cuda import OutOfMemory
+from mocha.backends.cuda.emulated import EmulatedDevice, compile_emulated
 from mocha.backends.cuda.steps import ArrayStep
 from mocha.errors import ConfigError, MochaError, ShapeError, StateError
-from mocha.graph import Phase, Section
+from mocha.graph import Graph, Phase, Section, build_program
 from mocha.layers import InnerProductLayer, MemoryDataLayer, Neurons, SoftmaxLossLayer
 from mocha.models import find_model
 from mocha.net import Net
@@ -266,6 +269,124 @@ def test_a_users_op_runs_in_array_code_between_graphs():
     assert ArrayStep.captured is False
 
 
+class Wrong(mocha.ops.Op):
+    """It gives something else than it says."""
+
+    def __init__(self, result):
+        self.result = result
+
+    def infer(self, x):
+        return x
+
+    def forward(self, x):
+        return self.result(x)
+
+
+@pytest.mark.parametrize(
+    ("result", "message"),
+    [
+        (lambda x: x[:1], "gave 1x3 float32; its shape rule promised 2x3 float32"),
+        (lambda x: x.astype(np.float64), "gave 2x3 float64; its shape rule promised"),
+        (lambda x: (x, x), "gave 2x3 float32, 2x3 float32; its"),
+        (lambda x: None, "gave scalar object; its"),
+    ],
+)
+def test_a_users_op_that_breaks_its_promise(result, message):
+    for make in (emulated, NumpyBackend):
+        g = Graph()
+        with g.within("own"):
+            g.blobs["out"] = g(Wrong(result), g.input("x", mocha.ops.Spec((2, 3), np.dtype(np.float32))))
+        with make() as backend:
+            executable = backend.compile(build_program("p", g, {}, keep=["out"], **backend.wishes))
+            with pytest.raises(ShapeError, match=message):
+                executable.profile(Section.FORWARD, feeds={"x": np.ones((2, 3), np.float32)})
+
+
+class Moody(mocha.ops.Op):
+    """It fails at first."""
+
+    fails = True
+
+    def infer(self, x):
+        return x
+
+    def forward(self, x):
+        if self.fails:
+            raise ValueError("not now")
+        return x + 1
+
+
+class Prompt(EmulatedDevice):
+    """Array code is done at once, as CuPy hands it over at once."""
+
+    def call(self, action):
+        self.synchronize()
+        action()
+
+
+def test_going_on_after_a_users_op_failed():
+    """What comes behind it has never run: it must not be part of a graph before it has."""
+    backend = CudaBackend(Prompt(), numerics=Numerics("float32", deterministic=True))
+    g, moody = Graph(), Moody()
+    with g.within("own"):
+        y = g(moody, g.input("x", mocha.ops.Spec((2, 3), np.dtype(np.float32))))
+        for _ in range(6):  # more numbers than lie in a kernel's arguments
+            y = g(mocha.ops.Power(1.0, 1.0, 0.5), y)
+        g.blobs["out"] = y
+    executable = backend.compile(build_program("p", g, {}, keep=["out"], **backend.wishes))
+    feeds = {"x": np.ones((2, 3), np.float32)}
+    for _ in range(4):
+        with pytest.raises(MochaError, match="not now"):
+            executable.run(Section.FORWARD, feeds=feeds)
+    moody.fails = False
+    for _ in range(8):
+        executable.run(Section.FORWARD, feeds=feeds)
+        assert (executable.blob("out") == 5).all()
+
+
+def test_wrong_labels_are_told_of_once():
+    with emulated() as backend, Net("labels", backend, net_layers(), seed=1) as net:
+        feeds = {"data": np.ones((8, 6), np.float32), "label": np.zeros(8, np.float32)}
+        expected = net.forward(feeds=feeds)
+        with pytest.raises(MochaError, match="refused its data"):
+            net.forward(feeds={**feeds, "label": np.full(8, 99, np.float32)})
+        assert [net.forward(feeds=feeds) for _ in range(8)] == [expected] * 8
+
+
+def test_sections_in_any_order_read_the_inputs_of_their_forward():
+    """Backward, update, forward and backward of the next batch in one run."""
+    ends = []
+    for make in (emulated, NumpyBackend):
+        g = Graph()
+        spec = mocha.ops.Spec((3,), np.dtype(np.float32))
+        x, state = g.input("x", spec), g.state("sum", spec)
+        with g.within("all", Section.BACKWARD):
+            y = g(mocha.ops.Scale(2.0), x)
+        with g.within("all", Section.UPDATE):
+            g(mocha.ops.MovingAverage(1.0), state, y)
+        with make() as backend:
+            backend.store.allocate("sum", np.zeros(3, np.float32))
+            executable = backend.compile(build_program("p", g, {}, keep=None, **backend.wishes))
+            executable.run(Section.FORWARD, feeds={"x": np.full(3, 1, np.float32)})
+            order = (Section.BACKWARD, Section.UPDATE, Section.FORWARD, Section.BACKWARD)
+            for number in (10, 100, 1000, 10000):
+                executable.run(*order, feeds={"x": np.full(3, number, np.float32)})
+            ends.append(backend.store.read("sum").tolist())
+    assert ends[0] == ends[1] == [2222.0] * 3
+
+
+def test_closing_a_net_after_its_backend():
+    backend = emulated()
+    net = Net("late", backend, net_layers(), seed=1)
+    net.forward()
+    backend.shutdown()
+    with pytest.raises(StateError, match="given back"):
+        net.blobs["scores"]
+    net.close()
+    net.close()
+    backend.shutdown()
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -389,3 +510,37 @@ def test_a_residual_net_trains_in_each_precision(precision, limit):
     assert "BatchNormUnit" in ops
     assert "BatchNormTrain" not in ops
     assert losses[-1] < losses[0]
+
+
+def test_a_damaged_file_of_the_cache_is_made_anew(tmp_path, monkeypatch):
+    monkeypatch.setenv("MOCHA_CACHE", str(tmp_path))
+    source = '#include "map.cuh"\ntemplate <class R>\n__device__ void nothing(const Step&) {}\n'
+    source += "MOCHA_ENTRY(nothing, f32, float)\n"
+    path = compile_emulated(source, "generated", "f32")
+    path.write_bytes(b"garbage")
+    assert EmulatedDevice().generated(source, "nothing_f32") is not None
+
+
+def test_a_cache_folder_that_cannot_be(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("MOCHA_CACHE", str(tmp_path / "file"))
+    with pytest.raises(MochaError, match=r"cannot be written to .* Set MOCHA_CACHE"):
+        compile_emulated("", "generated", "f32")
+
+
+def test_backends_of_several_threads():
+    ends = []
+
+    def train():
+        with emulated() as backend, Net("thread", backend, net_layers(), seed=1) as net:
+            method = SGD()
+            Solver(method, make_solver_parameters(method, max_iter=10, lr_policy=mocha.LRPolicy.Fixed(0.1))).solve(net)
+            ends.append(backend.store.read("scores___weight"))
+
+    threads = [threading.Thread(target=train) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(ends) == 3
+    assert all(np.array_equal(end, ends[0]) for end in ends)

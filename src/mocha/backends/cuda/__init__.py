@@ -140,7 +140,7 @@ class CudaBackend(AbstractBackend):
     @classmethod
     def describe(cls) -> str:
         """The GPU, and the versions of the libraries."""
-        from mocha.backends.cuda.gpu import describe_gpu
+        from mocha.backends.cuda.libraries import describe_gpu
 
         return describe_gpu()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
 from collections.abc import Callable
@@ -15,8 +16,13 @@ def cache_folder() -> Path:
     return Path(named) if named else Path(base) / "mocha"
 
 
+_DIGEST = 32  # bytes in front of a file's own
+
+
 def cached_file(name: str, make: Callable[[], bytes]) -> bytes:
-    """The bytes of a file of the cache, made now if it is not there. A folder that cannot be written to is no error.
+    """The bytes of a file of the cache, made now if it is not there, or damaged.
+
+    A folder that cannot be written to is no error.
 
     Args:
         name: of the file. It stands for all that its bytes depend on: nobody looks whether they still fit.
@@ -24,11 +30,15 @@ def cached_file(name: str, make: Callable[[], bytes]) -> bytes:
     """
     path = cache_folder() / name
     try:
-        return path.read_bytes()
+        found = path.read_bytes()
     except OSError:
-        made = make()
-        store_file(path, made)
-        return made
+        found = b""
+    digest, content = found[:_DIGEST], found[_DIGEST:]
+    if found and hashlib.sha256(content).digest() == digest:
+        return content
+    made = make()
+    store_file(path, hashlib.sha256(made).digest() + made)
+    return made
 
 
 def store_file(path: Path, content: bytes) -> None:

@@ -5,10 +5,11 @@ What lies between the calls of a chain is kept in registers, and is not written 
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from mocha.backends.cuda.products.spec import Numbers
@@ -33,6 +34,8 @@ class Expression(NamedTuple):
     by_channel: tuple[int, ...] = ()
 
 
+# Products are rounded by themselves, as the calls' own kernels do: joined with a sum behind them into one operation, two
+# that must cancel would not.
 EXPRESSIONS: dict[str, Expression] = {
     "copy": Expression("{0}"),
     "narrow": Expression("{0} * {r0}"),
@@ -52,10 +55,10 @@ EXPRESSIONS: dict[str, Expression] = {
     "abs_backward": Expression("{1} * sign({0})"),
     "power_forward": Expression("power({0}, {r0}, {r1}, {r2})"),
     "power_backward": Expression("power_back({0}, {1}, {r0}, {r1}, {r2})"),
-    "scale": Expression("{0} * {r0}"),
+    "scale": Expression("rounded_product({0}, {r0})"),
     "add": Expression("{0} + {1}"),
     "subtract": Expression("{0} - {1}"),
-    "multiply": Expression("{0} * {1}"),
+    "multiply": Expression("rounded_product({0}, {1})"),
     "divide": Expression("{0} / {1}"),
     "elu_forward": Expression("elu({0}, {r0})"),
     "elu_backward": Expression("elu_back({0}, {1}, {r0})"),
@@ -65,7 +68,7 @@ EXPRESSIONS: dict[str, Expression] = {
     "clip_forward": Expression("clip({0}, {r0}, {r1})"),
     "clip_backward": Expression("clip_back({0}, {1}, {r0}, {r1})"),
     "bias_forward": Expression("{0} + {1}", (1,)),
-    "scale_channels": Expression("{0} * {1}", (1,)),
+    "scale_channels": Expression("rounded_product({0}, {1})", (1,)),
     "prelu_forward": Expression("leaky_relu({0}, {1})", (1,)),
     "batch_norm_test_forward": Expression("({0} - {1}) * (R(1) / sqrt({2} + {r0}))", (1, 2)),
     "batch_norm_test_backward": Expression("{1} * (R(1) / sqrt({0} + {r0}))", (0,)),
@@ -98,22 +101,58 @@ class Chain(NamedTuple):
     hidden: frozenset[Value]
 
 
+Lowered = Sequence[tuple[Node, Sequence[Call] | None]]
+"""Each node of a program with its calls; None for one in array code."""
+
+
+def find_roots(lowered: Lowered, is_rename: Callable[[Call], bool]) -> dict[Value, Value]:
+    """Values that are another name for what was computed before -> that value: views, and copies in place.
+
+    Args:
+        lowered: in running order.
+        is_rename: whether a call copies an array onto itself.
+    """
+    roots: dict[Value, Value] = {}
+    for node, calls in lowered:
+        if calls == [] and node.op.is_view:
+            roots.update((out, roots.get(node.inputs[0], node.inputs[0])) for out in node.outputs)
+        for call in calls or ():
+            if is_rename(call):
+                roots[call.outputs[0]] = roots.get(call.inputs[0], call.inputs[0])
+    return roots
+
+
+def renamed(call: Call, roots: Mapping[Value, Value]) -> Call:
+    """A call that treats element by element, by the first names of what it reads. Others go by shapes, and stay."""
+    if expression_of(call) is None:
+        return call
+    return dataclasses.replace(call, inputs=tuple(roots.get(value, value) for value in call.inputs))
+
+
 class Uses:
-    """Who reads the values of a program.
+    """Who reads the values of a program, by whatever name.
 
     Args:
         program: the program.
-        lowered: each node with its calls; None for one in array code.
+        lowered: in running order.
+        roots: values that are another name for others.
     """
 
-    def __init__(self, program: Program, lowered: Iterable[tuple[Node, Sequence[Call] | None]]) -> None:
+    def __init__(self, program: Program, lowered: Lowered, roots: Mapping[Value, Value]) -> None:
         self._readers: Counter[Value] = Counter()
+
+        def count(values: Iterable[Value]) -> None:
+            self._readers.update({roots.get(value, value) for value in values})
+
         for node, calls in lowered:
-            if calls:
-                self._readers.update(value for call in calls for value in set(call.inputs))
-            else:  # array code, or a view: another name for the same memory
-                self._readers.update(set(node.inputs))
-        self._passing = {value for dying in program.memory.dying for value in dying}
+            if calls is None:
+                count(node.inputs)
+            for call in calls or ():
+                if call.outputs[0] not in roots:
+                    count(call.inputs)
+        passing = {value for dying in program.memory.dying for value in dying}
+        lasting = {root for name, root in roots.items() if name not in passing}
+        self._passing = passing - lasting
 
     def only_in(self, value: Value, calls: Sequence[Call]) -> bool:
         """Whether nobody but these calls reads a value, now or after the program has run."""
@@ -127,7 +166,7 @@ def find_chains(
     """Join neighbours that treat the same elements, if each has something to do with those before it.
 
     Args:
-        calls: in running order, each with its node.
+        calls: in running order, each with its node; their inputs by their first names.
         uses: who reads what.
         range_of: where a value lies in the arena; None for one elsewhere.
     """
@@ -135,13 +174,13 @@ def find_chains(
     group: list[tuple[Call, Node]] = []
 
     def close() -> None:
-        if len(group) > 1:
-            chosen = tuple(call for call, _ in group)
-            made = [call.outputs[0] for call in chosen]
-            hidden = frozenset(value for value in made if uses.only_in(value, chosen))
-            result.append(Chain(chosen, group[-1][1], hidden))
+        calls = [call for call, _ in group]
+        hidden = frozenset(call.outputs[0] for call in calls if uses.only_in(call.outputs[0], calls))
+        needed = [group[k] for k in _needed(calls, hidden)]
+        if len(needed) > 1:
+            result.append(Chain(tuple(call for call, _ in needed), needed[-1][1], hidden))
         else:
-            result.extend(group)
+            result.extend(needed)
         group.clear()
 
     for call, node in calls:
@@ -155,6 +194,18 @@ def find_chains(
         group.append((call, node))
     close()
     return result
+
+
+def _needed(calls: Sequence[Call], hidden: Collection[Value]) -> list[int]:
+    """The numbers of the calls that lead to something that is written."""
+    found: list[int] = []
+    read: set[Value] = set()
+    for k in range(len(calls) - 1, -1, -1):
+        out = calls[k].outputs[0]
+        if out not in hidden or out in read:
+            found.append(k)
+            read.update(calls[k].inputs)
+    return found[::-1]
 
 
 def _fits(group: Sequence[Call], call: Call, expression: Expression, range_of: Callable[[Value], Range | None]) -> bool:
@@ -186,21 +237,31 @@ def _geometry(call: Call) -> tuple[int, ...] | None:
 
 
 def _apart(group: Sequence[Call], range_of: Callable[[Value], Range | None]) -> bool:
-    """Whether what is written for one element is not read for another one."""
+    """Whether what is written for one element is not read for another one, and all is read before it is written."""
     written = [range_of(value) for call in group for value in call.outputs]
     touched: list[tuple[Range | None, bool]] = []
+    loaded: set[Value] = set()
+    before: list[Range | None] = []
     for call in group:
         expression = expression_of(call)
         assert expression is not None
-        touched += [(range_of(value), k in expression.by_channel) for k, value in enumerate(call.inputs)]
+        for k, value in enumerate(call.inputs):
+            if value not in loaded and any(_meet(range_of(value), place) for place in before):
+                return False  # a kernel reads it at first; here it is another name for what was just written
+            touched.append((range_of(value), k in expression.by_channel))
         touched += [(range_of(value), False) for value in call.outputs]
+        loaded.update((*call.inputs, *call.outputs))
+        before += [range_of(value) for value in call.outputs]
     for place in written:
         for other, by_channel in touched:
-            if place is None or other is None or place[1] <= other[0] or other[1] <= place[0]:
-                continue
-            if by_channel or place != other:
+            if _meet(place, other) and (by_channel or place != other):
                 return False
     return True
+
+
+def _meet(a: Range | None, b: Range | None) -> bool:
+    """Whether two ranges have a byte in common."""
+    return a is not None and b is not None and a[0] < b[1] and b[0] < a[1]
 
 
 class Kernel(NamedTuple):

@@ -11,7 +11,18 @@ import numpy as np
 
 from mocha import ops
 from mocha.backends.aliases import find_aliases
-from mocha.backends.cuda.chains import HEADERS, Chain, Kernel, Range, Uses, find_chains, launched, write_kernel
+from mocha.backends.cuda.chains import (
+    HEADERS,
+    Chain,
+    Kernel,
+    Range,
+    Uses,
+    find_chains,
+    find_roots,
+    launched,
+    renamed,
+    write_kernel,
+)
 from mocha.backends.cuda.launches.catalogue import FAMILY_OF, PLANNERS
 from mocha.backends.cuda.launches.plan import Plan, shared_out
 from mocha.backends.cuda.memory import Memory
@@ -72,7 +83,8 @@ class Compiler:
         self.steps: dict[Section, list[Step]] = {section: [] for section in Section}
         self._numbered = 0
         lowered = [(node, lower_for_device(node, program)) for node in program.nodes]
-        self._uses = Uses(program, lowered)
+        self._roots = find_roots(lowered, self._is_rename)
+        self._uses = Uses(program, lowered, self._roots)
         self._generated: list[tuple[KernelStep, Kernel]] = []
         for section in Section:
             self._add_section(section, [entry for entry in lowered if entry[0].section is section])
@@ -97,7 +109,8 @@ class Compiler:
         last = pending[-1][1] if pending else None
         merged = [(call, owner.get(id(call), last)) for call in merge_updates([call for call, _ in pending])]
         needed = [(call, node) for call, node in merged if node is not None and not self._is_void(call)]
-        for entry in find_chains(needed, self._uses, self._range) if self._backend.chains else needed:
+        first_names = [(renamed(call, self._roots), node) for call, node in needed]
+        for entry in find_chains(first_names, self._uses, self._range) if self._backend.chains else needed:
             if isinstance(entry, Chain):
                 self.steps[section].append(self._chain_step(entry))
                 continue
@@ -109,9 +122,11 @@ class Compiler:
 
     def _is_void(self, call: Call) -> bool:
         """Whether a call has nothing to do."""
-        if call.kernel == "copy" and self._same(*call.inputs, *call.outputs):
-            return True
-        return not any(value.spec.size for value in call.outputs)
+        return self._is_rename(call) or not any(value.spec.size for value in call.outputs)
+
+    def _is_rename(self, call: Call) -> bool:
+        """Whether a call copies an array onto itself."""
+        return call.kernel == "copy" and self._same(*call.inputs, *call.outputs)
 
     # -- chains
 

@@ -15,6 +15,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import threading
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -28,7 +29,7 @@ from mocha.backends.cuda.device import Address, Arguments, Bytes, Device, Event,
 from mocha.backends.cuda.errors import DeviceError, OutOfMemory
 from mocha.backends.cuda.launches.plan import Launch
 from mocha.backends.cuda.nvrtc import only
-from mocha.errors import BackendUnavailable, MochaError
+from mocha.errors import BackendUnavailable, MochaError, StateError
 
 _HERE = Path(__file__).parent
 _FLAGS = (
@@ -47,6 +48,7 @@ _FLAGS = (
 _QUIET = ("-Wno-unknown-pragmas", "-Wno-unused-function", "-Wno-clobbered")
 _SPOILED = 0xFF  # a byte of which NaN is made, and -1
 _ALIGNMENT = 256
+_ONE_AT_A_TIME = threading.Lock()  # a library keeps the state of the block that it runs
 
 
 @functools.cache
@@ -71,13 +73,18 @@ def compile_emulated(source: str, name: str, suffix: str = "") -> Path:
     """The library of a kernel file, or of its kernels of one type; compiled before, or now.
 
     Raises:
-        MochaError: the compiler refuses it.
+        MochaError: the compiler refuses it, or there is nowhere to keep the library.
     """
     digest = hashlib.sha256(_all_sources() + suffix.encode() + source.encode()).hexdigest()[:24]
     library = cache_folder() / "emulated" / f"{name}-{digest}.so"
     if library.exists():
         return library
-    library.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        library.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise MochaError(
+            f"the cache folder {cache_folder()} cannot be written to ({error}). Set MOCHA_CACHE to one that can."
+        ) from error
     with tempfile.TemporaryDirectory(dir=library.parent) as folder:
         path, made = Path(folder) / f"{name}.cu", Path(folder) / "made.so"
         path.write_text(source)
@@ -164,6 +171,7 @@ class EmulatedDevice(Device):
         self._recorded: list[Callable[[], None]] | None = None
         self._arrays: dict[Address, Bytes] = {}
         self.launches = 0
+        self._closed = False
 
     def describe(self) -> str:
         """The compiler."""
@@ -173,6 +181,7 @@ class EmulatedDevice(Device):
 
     def allocate(self, nbytes: int) -> Address:
         """Host memory, filled with what is no number."""
+        self._refuse_when_closed()
         self._refuse_while_capturing("allocating")
         held = sum(array.size for array in self._arrays.values())
         if self.memory is not None and held + nbytes > self.memory:
@@ -241,7 +250,14 @@ class EmulatedDevice(Device):
 
     def generated(self, source: str, name: str, file: str = "generated") -> Any:
         """Of the library of the source."""
-        function = getattr(_load(compile_emulated(source, file, name.rpartition("_")[2])), name)
+        suffix = name.rpartition("_")[2]
+        path = compile_emulated(source, file, suffix)
+        try:
+            library = _load(path)
+        except OSError:  # damaged
+            path.unlink()
+            library = _load(compile_emulated(source, file, suffix))
+        function = getattr(library, name)
         function.restype = ctypes.c_char_p
         function.argtypes = [ctypes.POINTER(Arguments), ctypes.c_int, ctypes.c_int, ctypes.c_int]
         return function
@@ -252,7 +268,8 @@ class EmulatedDevice(Device):
 
         def work() -> None:
             self.launches += 1
-            wrong = function(ctypes.byref(copy), launch.blocks, launch.threads, int(self.backwards))
+            with _ONE_AT_A_TIME:
+                wrong = function(ctypes.byref(copy), launch.blocks, launch.threads, int(self.backwards))
             if wrong is not None:
                 raise MochaError(f"kernel {about}: {wrong.decode()}.")
 
@@ -263,6 +280,7 @@ class EmulatedDevice(Device):
         self._push(action)
 
     def _push(self, work: Callable[[], None]) -> None:
+        self._refuse_when_closed()
         if self._recorded is not None:
             self._recorded.append(work)
         else:
@@ -290,16 +308,24 @@ class EmulatedDevice(Device):
         if self._recorded is not None:
             raise DeviceError(f"{what} is not allowed while work is recorded.")
 
+    def _refuse_when_closed(self) -> None:
+        """What a GPU that was given back refuses."""
+        if self._closed:
+            raise StateError("this device was given back; make a new backend.")
+
     def synchronize(self) -> None:
         """Do everything now."""
+        self._refuse_when_closed()
         self._refuse_while_capturing("waiting")
         self._copies.run_to(self._copies.handed)
         self._compute.run_to(self._compute.handed)
 
     def close(self) -> None:
         """Forget all memory."""
-        self.synchronize()
+        if not self._closed:
+            self.synchronize()
         self._arrays.clear()
+        self._closed = True
 
 
 def _address(array: Bytes) -> Address:

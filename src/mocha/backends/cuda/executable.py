@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from mocha.backends.cuda.memory import Memory, as_bytes
 from mocha.backends.cuda.numbers import broadened, narrowed
 from mocha.backends.cuda.steps import KernelStep, Place, Step
 from mocha.backends.lowering.calls import is_channels_last
-from mocha.backends.reference import run_reference
+from mocha.backends.reference import check_promise, run_reference
 from mocha.errors import MochaError, ShapeError, StateError
 from mocha.graph import Kind, Node, Program, Section, Value
 from mocha.ops import Array
@@ -87,7 +88,7 @@ class CudaExecutable(Executable):
         self._scratch = Memory(self.device, max((s.scratch for steps in self.steps.values() for s in steps), default=0))
         self._numbered = [s for steps in self.steps.values() for s in steps if isinstance(s, KernelStep)]
         self._moved = self._store.moved
-        self._graphs: dict[tuple[tuple[Section, int], ...], list[Step | Graph]] = {}
+        self._graphs: dict[tuple[tuple[Section, int], ...], list[tuple[Step, int] | Graph]] = {}
         self._seen: set[tuple[tuple[Section, int], ...]] = set()
 
     # -- where values lie
@@ -110,11 +111,15 @@ class CudaExecutable(Executable):
     def run(self, *sections: Section, feeds: Mapping[str, Array] | None = None) -> None:
         """Hand the sections to the device; nothing waits for it."""
         plan = self._started(sections, feeds)
-        for piece in self._prepared(plan):
-            if isinstance(piece, Step):
-                self._enqueue(piece, dict(plan))
-            else:
-                piece.launch()
+        try:
+            for piece in self._prepared(plan):
+                if isinstance(piece, tuple):
+                    self._enqueue(piece)
+                else:
+                    piece.launch()
+        except BaseException:
+            self.device.synchronize()  # what was handed over still reads this slot
+            raise
         self._ended(plan)
 
     def profile(self, *sections: Section, feeds: Mapping[str, Array] | None = None) -> list[tuple[Node, float]]:
@@ -164,38 +169,37 @@ class CudaExecutable(Executable):
             slot.scalars[:] = values.view(np.uint8)
             self.device.upload_pinned(self._scalars.address, slot.scalars)
 
-    def _prepared(self, plan: tuple[tuple[Section, int], ...]) -> Sequence[Step | Graph]:
-        """The steps of a run; from the second run of the same kind on, graphs of them as far as that is possible."""
+    def _prepared(self, plan: tuple[tuple[Section, int], ...]) -> Sequence[tuple[Step, int] | Graph]:
+        """The steps of a run, each with its slot; once such a run has gone well, graphs as far as that is possible."""
         if plan in self._graphs:
             return self._graphs[plan]
-        steps = [step for section, _ in plan for step in self.steps[section]]
+        steps = [(step, slot) for section, slot in plan for step in self.steps[section]]
         if not self._backend.captures or plan not in self._seen:
-            # the first time, libraries load what they need
-            self._seen.add(plan)
             return steps
-        slots = dict(plan)
-        pieces: list[Step | Graph] = []
-        run: list[Step] = []
-        for step in [*steps, None]:
-            if step is not None and step.captured:
-                run.append(step)
+        pieces: list[tuple[Step, int] | Graph] = []
+        run: list[tuple[Step, int]] = []
+        for pair in [*steps, None]:
+            if pair is not None and pair[0].captured:
+                run.append(pair)
                 continue
             if run:
-                pieces.append(self.device.capture(lambda run=run: self._enqueue_all(run, slots)))  # type: ignore[misc]
+                pieces.append(self.device.capture(functools.partial(self._enqueue_all, run)))
                 run = []
-            if step is not None:
-                pieces.append(step)
+            if pair is not None:
+                pieces.append(pair)
         self._graphs[plan] = pieces
         return pieces
 
-    def _enqueue_all(self, steps: Sequence[Step], slots: Mapping[Section, int]) -> None:
-        for step in steps:
-            self._enqueue(step, slots)
+    def _enqueue_all(self, pairs: Sequence[tuple[Step, int]]) -> None:
+        for pair in pairs:
+            self._enqueue(pair)
 
-    def _enqueue(self, step: Step, slots: Mapping[Section, int]) -> None:
-        step.enqueue(slots[step.node.section], self._scratch.address)
+    def _enqueue(self, pair: tuple[Step, int]) -> None:
+        step, slot = pair
+        step.enqueue(slot, self._scratch.address)
 
     def _ended(self, plan: tuple[tuple[Section, int], ...]) -> None:
+        self._seen.add(plan)  # libraries have loaded what they need, and addresses are on the device
         self.device.copy_out(self._trouble.address, self._slots[self._now].trouble)
         event = self.device.record()
         for section, slot in plan:
@@ -226,8 +230,10 @@ class CudaExecutable(Executable):
         """
         found = int(told.view(np.int64)[0])
         if found:
-            told[...] = 0
+            self.device.synchronize()  # runs under way tell it once more
             self.device.upload(self._trouble.address, np.zeros(8, np.uint8))
+            for slot in self._slots:
+                slot.trouble[...] = 0
             who = next(
                 (f"layer {s.node.layer!r}: {s.about}" for s in self._numbered if s.number == found - 1), "a kernel"
             )
@@ -244,6 +250,7 @@ class CudaExecutable(Executable):
 
         def by_device(slot: int) -> None:
             outputs = self._backend.run_array_code(node, [self._device_view(v, slot) for v in node.inputs])
+            check_promise(node, outputs)
             for value, array in zip(node.outputs, outputs, strict=True):
                 self._device_view(value, slot)[...] = array
 
@@ -325,8 +332,9 @@ class CudaExecutable(Executable):
         return [s.node for steps in self.steps.values() for s in steps if not s.captured]
 
     def close(self) -> None:
-        """Give back all memory."""
-        self.device.synchronize()
+        """Give back all memory; with the backend, the device gave it back already."""
+        if not self._backend.closed:
+            self.device.synchronize()
         self._graphs.clear()
         self.steps = {section: [] for section in Section}
         self._numbered.clear()

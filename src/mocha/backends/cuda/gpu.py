@@ -14,107 +14,16 @@ import numpy as np
 import numpy.typing as npt
 
 from mocha.backends.cuda.device import Address, Arguments, Bytes, Device, Event, Graph, Products, bytes_at
-from mocha.backends.cuda.driver import Card, chosen_card, named_version, start_driver
+from mocha.backends.cuda.driver import Card, chosen_card, start_driver
 from mocha.backends.cuda.errors import DeviceError, OutOfMemory
 from mocha.backends.cuda.extra import require
 from mocha.backends.cuda.launches.plan import Launch
+from mocha.backends.cuda.libraries import load_libraries
 from mocha.backends.cuda.nvrtc import KERNELS, compile_kernels
+from mocha.backends.cuda.recorded import DriverEvent, DriverGraph, StreamHandle
 from mocha.errors import BackendUnavailable, StateError
 
 _ROUNDS = 5  # of a plan that is timed
-
-
-def describe_gpu() -> str:
-    """One line about the GPU and the libraries.
-
-    Raises:
-        BackendUnavailable: something is missing; the message says what and what to do.
-    """
-    card = Card(start_driver(), chosen_card())
-    load_libraries()
-    cudnn = require("cudnn")
-    return (
-        f"{card.name}, {card.memory / 2**30:.0f} GiB, compute capability {card.architecture / 10:.1f}, "
-        f"CUDA {named_version(card.version)}, cuDNN {cudnn.backend_version_string()}"
-    )
-
-
-@functools.cache
-def load_libraries() -> None:
-    """Load NVIDIA's libraries from where pip put them, before others look for them elsewhere.
-
-    Raises:
-        BackendUnavailable: one is missing.
-    """
-    pathfinder = require("cuda.pathfinder")
-    for name, package in (
-        ("cudart", "nvidia-cuda-runtime"),
-        ("nvrtc", "nvidia-cuda-nvrtc"),
-        ("cublasLt", "nvidia-cublas"),
-        ("cublas", "nvidia-cublas"),
-        ("cudnn", "nvidia-cudnn-cu13"),
-    ):
-        try:
-            found = pathfinder.load_nvidia_dynamic_lib(name)
-        except Exception as error:
-            raise BackendUnavailable(
-                f"NVIDIA's library {name} ({package}) is not there ({error}). Install it: pip install 'mocha-dl[cuda]'."
-            ) from error
-        if name == "nvrtc" and found.abs_path:
-            _load_beside(found.abs_path)
-
-
-def _load_beside(path: str) -> None:
-    """The run-time compiler's own library of built-in functions, which cuDNN's copy of it does not find by itself."""
-    from pathlib import Path
-
-    for library in sorted(Path(path).parent.glob("libnvrtc-builtins.so*")):
-        ctypes.CDLL(str(library), ctypes.RTLD_GLOBAL)
-
-
-class _Handle:
-    """A stream of the driver's, as others ask for it."""
-
-    def __init__(self, stream: int) -> None:
-        self._stream = stream
-
-    def __cuda_stream__(self) -> tuple[int, int]:
-        """The version of this protocol, and the stream."""
-        return 0, self._stream
-
-
-class _Event:
-    """An event of the driver's, recorded."""
-
-    def __init__(self, gpu: Gpu, stream: Any, *, timed: bool = False) -> None:
-        flags = gpu.driver.bindings.CUevent_flags
-        kind = flags.CU_EVENT_DEFAULT if timed else flags.CU_EVENT_DISABLE_TIMING
-        self._gpu = gpu
-        self.handle = gpu.driver("cuEventCreate", kind.value)
-        gpu.keep(self, "cuEventDestroy", self.handle)
-        gpu.driver("cuEventRecord", self.handle, stream)
-
-    def synchronize(self) -> None:
-        """Wait for it."""
-        self._gpu.here()
-        self._gpu.driver("cuEventSynchronize", self.handle)
-
-
-class _Graph:
-    """A graph of launches, instantiated."""
-
-    def __init__(self, gpu: Gpu, graph: Any, stream: Any) -> None:
-        self._gpu, self._stream = gpu, stream
-        try:
-            self._handle = gpu.driver("cuGraphInstantiate", graph, 0)
-        finally:
-            gpu.driver.quietly("cuGraphDestroy", graph)
-        gpu.keep(self, "cuGraphExecDestroy", self._handle)
-
-    def launch(self) -> None:
-        """All of it at one go."""
-        self._gpu.here()
-        self._gpu.driver("cuGraphLaunch", self._handle, self._stream)
 
 
 class Gpu(Device):
@@ -280,7 +189,7 @@ class Gpu(Device):
         self.here()
         if pinned.size:
             self.driver("cuMemcpyHtoDAsync", address, pinned.ctypes.data, pinned.size, self._copies)
-        return _Event(self, self._copies)
+        return DriverEvent(self, self._copies)
 
     @functools.cached_property
     def has_array_code(self) -> bool:  # type: ignore[override]
@@ -344,17 +253,17 @@ class Gpu(Device):
     def call(self, action: Callable[[], None]) -> None:
         """By CuPy, on the stream."""
         cupy = require("cupy")
-        with cupy.cuda.Device(self.card_number), cupy.cuda.Stream.from_external(_Handle(int(self._stream))):
+        with cupy.cuda.Device(self.card_number), cupy.cuda.Stream.from_external(StreamHandle(int(self._stream))):
             action()
 
     def record(self) -> Event:
         """On the kernels' stream."""
         self.here()
-        return _Event(self, self._stream)
+        return DriverEvent(self, self._stream)
 
     def wait(self, event: Event) -> None:
         """The stream does."""
-        assert isinstance(event, _Event)
+        assert isinstance(event, DriverEvent)
         self.here()
         self.driver("cuStreamWaitEvent", self._stream, event.handle, 0)
 
@@ -372,7 +281,7 @@ class Gpu(Device):
                 self.driver.quietly("cuGraphDestroy", graph)
             raise
         else:
-            return _Graph(self, self.driver("cuStreamEndCapture", self._stream), self._stream)
+            return DriverGraph(self, self.driver("cuStreamEndCapture", self._stream), self._stream)
         finally:
             self._capturing = False
             put_off, self._put_off = self._put_off, []
@@ -390,10 +299,10 @@ class Gpu(Device):
         arrays = [self.allocate(size) for size in (*sizes, workspace)]
         try:
             run(arrays[:-1], arrays[-1])  # loads what it needs
-            begin = _Event(self, self._stream, timed=True)
+            begin = DriverEvent(self, self._stream, timed=True)
             for _ in range(_ROUNDS):
                 run(arrays[:-1], arrays[-1])
-            end = _Event(self, self._stream, timed=True)
+            end = DriverEvent(self, self._stream, timed=True)
             end.synchronize()
             return float(self.driver("cuEventElapsedTime", begin.handle, end.handle)) / _ROUNDS
         finally:

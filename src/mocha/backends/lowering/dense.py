@@ -22,7 +22,7 @@ def inner_product(op: Op, node: Node, layouts: Layouts) -> list[Call] | None:
         return None
     product, has_bias, (kind, parameter) = fused
     assert isinstance(product, InnerProduct)
-    if len(node.outputs[0].shape) != 2 or not node.inputs[1].shape[1]:
+    if (has_bias and len(node.outputs[0].shape) != 2) or not node.inputs[1].shape[1]:
         return None
     matrix = _matrix(product, node.inputs[0].spec, node.inputs[1].spec)
     return [Call("dense_forward", node.inputs, node.outputs, (*matrix, int(has_bias), kind), (parameter,))]

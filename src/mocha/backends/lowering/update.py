@@ -145,7 +145,13 @@ def merge_updates(calls: Sequence[Call]) -> list[Call]:
     written: set[Value] = set()
     for call in calls:
         last = merged[-1] if merged else None
-        if last is None or not _alike(last, call) or written.intersection(call.inputs):
+        own = set(call.inputs[1 : 2 + _STATES[call.kernel]]) if call.kernel in _STATES else set()
+        if (
+            last is None
+            or not _alike(last, call)
+            or written.intersection(call.inputs)
+            or own.intersection(last.inputs)  # they run at once: the other one may read too late
+        ):
             merged.append(call)
             written = set()
         else:
@@ -156,8 +162,7 @@ def merge_updates(calls: Sequence[Call]) -> list[Call]:
                 (last.ints[0] + call.ints[0], *last.ints[1:], *call.ints[1:]),
                 (*last.reals, *call.reals),
             )
-        if call.kernel in _STATES:
-            written.update(call.inputs[1 : 2 + _STATES[call.kernel]])
+        written |= own
     return merged
 
 

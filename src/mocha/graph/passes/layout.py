@@ -74,6 +74,8 @@ def plan_layout(nodes: Sequence[Node]) -> tuple[list[Node], dict[Value, Layout]]
         result.append(node)
         if wish is Layout.CHANNELS_LAST:
             layouts.update((out, wish) for out in _blobs(node) if len(out.shape) == 4)
+        overwritten = {into for _, into in node.updated()}
+        turned = {key: value for key, value in turned.items() if key[0] not in overwritten}
     return result, layouts
 
 

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from mocha import ops
-from mocha.graph.graph import Kind, Node, Section, Value
+from mocha.graph.graph import Kind, Layout, Node, Section, Value
 
 
 class Half(enum.Enum):
@@ -77,12 +77,15 @@ _BESIDE_OUT: Mapping[type[ops.Op], tuple[int, ...]] = {
 """The outputs of an op that are no blobs."""
 
 
-def plan_storage(nodes: Sequence[Node], wish: Narrowing) -> tuple[list[Node], dict[Value, Stored]]:
+def plan_storage(
+    nodes: Sequence[Node], wish: Narrowing, layouts: dict[Value, Layout] | None = None
+) -> tuple[list[Node], dict[Value, Stored]]:
     """Choose how values are stored, and insert the nodes that change their width.
 
     Args:
         nodes: in running order.
         wish: what the backend wishes.
+        layouts: values that do not lie row-major. Those that are made here are added: they lie as what they come from.
 
     Returns:
         the nodes in running order, with `Recast` nodes among them; and how each value that is not float32 is stored.
@@ -90,6 +93,12 @@ def plan_storage(nodes: Sequence[Node], wish: Narrowing) -> tuple[list[Node], di
     stored: dict[Value, Stored] = {}
     recast: dict[tuple[Value, Stored | None], Value] = {}
     result: list[Node] = []
+    lying = {} if layouts is None else layouts
+
+    def as_before(made: Value, value: Value) -> None:
+        """A value that takes another one's place lies as that one."""
+        if value in lying:
+            lying[made] = lying[value]
 
     def changed(value: Value, wanted: Stored | None, node: Node) -> Value:
         """The value stored as wanted."""
@@ -98,6 +107,7 @@ def plan_storage(nodes: Sequence[Node], wish: Narrowing) -> tuple[list[Node], di
         key = value, wanted
         if key not in recast:
             recast[key] = _appended(ops.Recast(), value, node, result)
+            as_before(recast[key], value)
             if wanted is not None:
                 stored[recast[key]] = wanted
         return recast[key]
@@ -107,13 +117,15 @@ def plan_storage(nodes: Sequence[Node], wish: Narrowing) -> tuple[list[Node], di
         first = next((node.inputs[i] for i in sorted(blobs_in) if node.inputs[i].dtype == np.float32), None)
         strong = isinstance(_op(node.op), _STRONG) and first is not None
         narrow = strong or (isinstance(_op(node.op), _FLEXIBLE) and first in stored)
-        backward = node.section is Section.BACKWARD
         gradients = _gradients_in(node)
+        factor = wish.factor if node.section is Section.BACKWARD else 1.0
+        if first in stored and not isinstance(node.op, ops.Gradient):
+            factor = stored[first].factor  # what the way back turns may come from the way forward
         inputs = []
         for i, value in enumerate(node.inputs):
             wanted = None
             if narrow and i in blobs_in:
-                wanted = Stored(wish.half, wish.factor if backward and i in gradients else 1.0)
+                wanted = Stored(wish.half, factor if i in gradients else 1.0)
             inputs.append(changed(value, wanted, node))
         outputs = [*node.outputs]
         made = Node(node.op, tuple(inputs), tuple(outputs), node.layer, node.section)
@@ -123,14 +135,17 @@ def plan_storage(nodes: Sequence[Node], wish: Narrowing) -> tuple[list[Node], di
             if not narrow or value.dtype != np.float32:
                 continue
             if k in blobs_out:
-                stored[value] = Stored(wish.half, wish.factor if backward else 1.0)
-            elif backward and wish.factor != 1:
+                stored[value] = Stored(wish.half, factor)
+            elif factor != 1:
                 # a sum of multiplied gradients: what comes out is set right
                 outputs[k] = Value(value.spec, Kind.COMPUTED, value.name, made)
-                right = Node(ops.Scale(1 / wish.factor), (outputs[k],), (value,), node.layer, node.section)
+                as_before(outputs[k], value)
+                right = Node(ops.Scale(1 / factor), (outputs[k],), (value,), node.layer, node.section)
                 value.producer = right
                 result.append(right)
         made.outputs = tuple(outputs)
+        overwritten = {into for _, into in node.updated()}
+        recast = {key: value for key, value in recast.items() if key[0] not in overwritten}
     return result, stored
 
 

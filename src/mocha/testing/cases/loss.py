@@ -98,6 +98,10 @@ CASES: list[Case] = [
         Case(about, SoftmaxLoss(axis), (shape, labels(*places, classes=shape[axis], dtype=dtype)))
         for about, shape, axis, places, dtype in _LABELLED
     ),
+    *(
+        Case(f"{shape[1]} classes", SoftmaxLoss(), (shape, labels(*places, classes=shape[1])), checked=())
+        for shape, places in (((1, 100, 5, 8), (1, 5, 8)), ((2, 70, 3), (2, 3)), ((3, 5000), (3,)))
+    ),
     Case("weight 0.3", SoftmaxLoss(weight=0.3), ((4, 5), labels(4, classes=5))),
     Case("scores of 1e4", SoftmaxLoss(), (_EXTREME, fixed([0, 0, 1])), checked=()),
     *_weighted(SoftmaxLoss, False),

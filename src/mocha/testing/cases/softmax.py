@@ -18,6 +18,9 @@ CASES: list[Case] = [
     Case("axis -1", Softmax(axis=-1), ((2, 3, 4),)),
     Case("one axis", Softmax(axis=0), ((6,),)),
     Case("more classes than a vector", Softmax(), ((2, 37),)),
+    Case("many classes, an odd number of pixels", Softmax(), ((1, 100, 5, 8),), checked=()),
+    Case("many classes, six pixels", Softmax(), ((2, 70, 3),), checked=()),
+    Case("thousands of classes", Softmax(), ((3, 5000),), checked=()),
     Case("scores of 1e4", Softmax(), (fixed([[1e4, -1e4, 0.0], [-1e4, -1e4, -1e4], [1e4, 1e4, 1e4 - 1]]),), checked=()),
     Case(
         "infinities and NaN",

@@ -76,6 +76,13 @@ def gpu(chosen: argparse.Namespace) -> bool:
     return ok
 
 
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} is not 1 or more")
+    return number
+
+
 def main() -> None:
     """Run one of the commands; the exit status says whether all was right."""
     parser = argparse.ArgumentParser(prog="python -m mocha.testing.cuda", description=__doc__)
@@ -85,8 +92,8 @@ def main() -> None:
         command.set_defaults(run=run)
         if run is train:
             command.add_argument("--net", default="lenet", help="a model; lenet")
-            command.add_argument("--steps", type=int, default=200, help="steps; 200")
-            command.add_argument("--batch", type=int, default=64, help="examples of a step; 64")
+            command.add_argument("--steps", type=_positive, default=200, help="steps; 200")
+            command.add_argument("--batch", type=_positive, default=64, help="examples of a step; 64")
         if run is gpu:
             command.add_argument("--report", type=Path, default=Path("gpu-report.md"), help="gpu-report.md")
             command.add_argument("--part", choices=[*PARTS, "sanitized"], help="one part, here; prints, writes nothing")

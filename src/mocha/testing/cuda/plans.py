@@ -48,7 +48,7 @@ def described_gpu() -> Target:
     Raises:
         BackendUnavailable: cuDNN is not installed.
     """
-    from mocha.backends.cuda.gpu import load_libraries
+    from mocha.backends.cuda.libraries import load_libraries
 
     load_libraries()
     text = Path(__file__).with_name("h200.json").read_text()

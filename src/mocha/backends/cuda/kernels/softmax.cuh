@@ -25,7 +25,7 @@ MOCHA_DEVICE Distribution<Real<T>> softmax(const Team& team, const T* x, const E
     typedef Real<T> R;
     constexpr int lot = 32 / sizeof(R);
     R held[lot], max = -infinity<R>(), total = 0;
-    const bool all_held = team.classes <= lot * team.size;
+    const bool all_held = team.extent <= lot * team.size;  // all threads of a block go the same way, to its barriers
     for (Index first = team.rank; first < team.classes; first += lot * team.size) {
         R higher = max;
 #pragma unroll

@@ -24,6 +24,7 @@ struct Team {
     int size, rank;  // threads of the team, and which of them this one is
     bool leads;      // of each team with a position one thread does
     Index position, classes, inner, first;
+    Index extent;  // the classes of any position, also where there is none: the same in all threads of a block
 
     // The place of an element.
     MOCHA_DEVICE Index place(Index c) const { return first + c * inner; }
@@ -72,6 +73,7 @@ MOCHA_DEVICE void each_position_of(Sort sort, Index outer, Index classes, Index 
     Team team;
     team.sort = sort;
     team.inner = inner;
+    team.extent = classes;
     team.size = size;
     team.rank = sort == Sort::alone ? 0 : sort == Sort::warps ? thread / warp_size : thread % size;
     const int which = sort == Sort::alone ? thread : sort == Sort::warps ? thread % warp_size : thread / size;

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from mocha.backends.cuda.cache import cache_folder, store_file
 from mocha.backends.cuda.device import Address
+from mocha.backends.cuda.errors import DeviceError, OutOfMemory
 from mocha.backends.cuda.extra import require
 from mocha.backends.cuda.products.spec import Activation, ConvolutionProduct, Numbers, Pass, Unsupported
 
@@ -99,6 +100,7 @@ def _best(cudnn: Any, product: ConvolutionProduct, target: Target) -> tuple[Any,
         graph.build_plans(cudnn.build_plan_policy.HEURISTICS_CHOICE)
         return graph, graph.get_plan_name_at_index(0)
     best, best_time = -1, float("inf")
+    lacking: OutOfMemory | None = None
     sizes = _sizes(product)
     for index in _built(graph, count):
         size = graph.get_workspace_size_plan_at_index(index)
@@ -112,10 +114,17 @@ def _best(cudnn: Any, product: ConvolutionProduct, target: Target) -> tuple[Any,
 
         try:
             took = target.clock(run, sizes, size)
+        except OutOfMemory as error:
+            lacking = error
+            continue
+        except DeviceError:
+            raise
         except RuntimeError:
             continue  # it was built, but it does not run
         if took < best_time:
             best, best_time = index, took
+    if best < 0 and lacking is not None:
+        raise lacking
     if best < 0:
         raise Unsupported(f"cuDNN has no plan that runs for {product}.")
     graph.build_plan_at_index(best)  # what is built last is what runs
