@@ -34,8 +34,8 @@ class Expression(NamedTuple):
     by_channel: tuple[int, ...] = ()
 
 
-# Products are rounded by themselves, as the calls' own kernels do: joined with a sum behind them into one operation, two
-# that must cancel would not.
+# Products are rounded by themselves, as in the calls' own kernels: two that must cancel would not do so if one were
+# joined with the sum behind it into one operation.
 EXPRESSIONS: dict[str, Expression] = {
     "copy": Expression("{0}"),
     "narrow": Expression("{0} * {r0}"),
