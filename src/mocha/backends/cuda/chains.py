@@ -338,15 +338,15 @@ def _body(
             elements.append(f"const R x{k} = get(in{k}[channel(4 * p + k)]);")
             rest.append(f"const R x{k} = get(in{k}[channel(i)]);")
         else:
-            packs.append(f"const Four<{kind}> pack{k} = load_four(in{k}, p);")
+            packs.append(f"const Few<{kind}, 4> pack{k} = load_few<4>(in{k} + 4 * p);")
             elements.append(f"const R x{k} = get(pack{k}.at[k]);")
             rest.append(f"const R x{k} = get(in{k}[i]);")
     for k, (value, name) in enumerate(outputs.items()):
         kind = _TYPES[types[value]]
         pointers.append(f"{kind}* out{k} = step.out<{kind}>({k});")
-        packs.append(f"Four<{kind}> made{k};")
+        packs.append(f"Few<{kind}, 4> made{k};")
         keeps.append(f"made{k}.at[k] = put<{kind}>({_rounded(name, kind)});")
-        stores.append(f"store_four(out{k}, p, made{k});")
+        stores.append(f"store_few(out{k} + 4 * p, made{k});")
         rest_stores.append(f"out{k}[i] = put<{kind}>({_rounded(name, kind)});")
     numbers = [f"const R r{k} = static_cast<R>(step.real({k}));" for k in range(reals)]
     if any(inputs.values()):

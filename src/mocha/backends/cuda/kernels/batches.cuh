@@ -3,21 +3,6 @@
 
 #include "map.cuh"
 
-// A few neighbouring elements, read and written at once: a pack, or a single one, or bytes that go with a pack.
-template <class T, int N>
-struct alignas(N * sizeof(T)) Few {
-    T at[N];
-};
-
-template <int N, class T>
-MOCHA_DEVICE Few<T, N> load_few(const T* from) {
-    return *reinterpret_cast<const Few<T, N>*>(from);
-}
-template <class T, int N>
-MOCHA_DEVICE void store_few(T* to, const Few<T, N>& few) {
-    *reinterpret_cast<Few<T, N>*>(to) = few;
-}
-
 // Calls use(i, load(i)) for i = first, first + stride, ... before the end; BATCH of them at a time are loaded together.
 template <int BATCH, class Load, class Use>
 MOCHA_DEVICE void in_batches(Index first, Index end, Index stride, const Load& load, const Use& use) {

@@ -17,6 +17,30 @@ MOCHA_DEVICE Pack<T> load_pack(const T* from, Index number) {
     return reinterpret_cast<const Pack<T>*>(from)[number];
 }
 
+// N elements side by side, read and written at once. They begin at a multiple of their size, or of 16 bytes.
+template <class T, int N>
+struct alignas(N * sizeof(T) < 16 ? N * sizeof(T) : 16) Few {
+    T at[N];
+};
+
+template <int N, class T>
+MOCHA_DEVICE Few<T, N> load_few(const T* from) {
+    return *reinterpret_cast<const Few<T, N>*>(from);
+}
+template <class T, int N>
+MOCHA_DEVICE void store_few(T* to, const Few<T, N>& few) {
+    *reinterpret_cast<Few<T, N>*>(to) = few;
+}
+
+// Numbers rounded to elements.
+template <class T, int N>
+MOCHA_DEVICE void put_few(T* to, const Real<T>* numbers) {
+    Few<T, N> few;
+#pragma unroll
+    for (int k = 0; k < N; ++k) few.at[k] = put<T>(numbers[k]);
+    store_few(to, few);
+}
+
 // y[i] = f(x[i]) for i < n
 template <class T, class F>
 MOCHA_DEVICE void map(Index n, const T* x, T* y, const F& f) {
@@ -57,19 +81,4 @@ MOCHA_DEVICE void map_one(const Step& step, const F& f) {
 template <class T, class F>
 MOCHA_DEVICE void map_two(const Step& step, const F& f) {
     map<T>(step.at(0), step.in<T>(0), step.in<T>(1), step.out<T>(0), f);
-}
-
-// Four elements that lie side by side, whatever their type: generated kernels read arrays of several types together.
-template <class T>
-struct alignas(4 * sizeof(T)) Four {
-    T at[4];
-};
-
-template <class T>
-MOCHA_DEVICE Four<T> load_four(const T* from, Index number) {
-    return reinterpret_cast<const Four<T>*>(from)[number];
-}
-template <class T>
-MOCHA_DEVICE void store_four(T* to, Index number, const Four<T>& four) {
-    reinterpret_cast<Four<T>*>(to)[number] = four;
 }

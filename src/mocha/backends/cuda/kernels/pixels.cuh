@@ -24,31 +24,6 @@ struct Divisor {
     }
 };
 
-// N elements side by side, read and written at once. They begin at a multiple of their size, or of 16 bytes.
-template <class T, int N>
-struct alignas(N * sizeof(T) < 16 ? N * sizeof(T) : 16) Few {
-    T at[N];
-};
-
-template <int N, class T>
-MOCHA_DEVICE Few<T, N> load_few(const T* from) {
-    return *reinterpret_cast<const Few<T, N>*>(from);
-}
-
-template <class T, int N>
-MOCHA_DEVICE void store_few(T* to, const Few<T, N>& few) {
-    *reinterpret_cast<Few<T, N>*>(to) = few;
-}
-
-// Numbers rounded to elements.
-template <class T, int N>
-MOCHA_DEVICE void put_few(T* to, const Real<T>* numbers) {
-    Few<T, N> few;
-#pragma unroll
-    for (int k = 0; k < N; ++k) few.at[k] = put<T>(numbers[k]);
-    store_few(to, few);
-}
-
 // Whether the channels of a pixel are whole packs of 16 bytes.
 template <class T>
 MOCHA_DEVICE bool packs_fit(Index channels) {

@@ -89,24 +89,14 @@ template <class T, class W, int N>
 MOCHA_DEVICE void give_to_winners(const Step& step) {
     typedef Real<T> R;
     const Geometry g(step);
-    const Pixels<N> cells = g.cells<N>();
     const W* winners = step.in<W>(0);
     const T* dy = step.in<T>(1);
-    T* dx = step.out<T>(0);
-    each(cells.count, [&](Index p) {
-        const Place at = cells.place(p);
-        const Index low = g.x.low(at.x), high = g.x.high(at.x), y_high = g.y.high(at.y);
-        R sums[N] = {};
-        for (Index oy = g.y.low(at.y); oy < y_high; ++oy)
-            for (Index ox = low; ox < high; ++ox) {
-                const Index from = g.window(at.image, oy, ox, at.c);
-                const Few<W, N> winner = load_few<N>(winners + from);
-                const Few<T, N> given = load_few<N>(dy + from);
-                const int tap = (at.y - g.y.start(oy)) * g.x.kernel + at.x - g.x.start(ox);
+    gather<T, N>(g, step.out<T>(0), [&](R* sums, Index, const Place& at, Index oy, Index ox, Index from) {
+        const Few<W, N> winner = load_few<N>(winners + from);
+        const Few<T, N> given = load_few<N>(dy + from);
+        const int tap = (at.y - g.y.start(oy)) * g.x.kernel + at.x - g.x.start(ox);
 #pragma unroll
-                for (int k = 0; k < N; ++k) sums[k] += winner.at[k] == tap ? get(given.at[k]) : R(0);
-            }
-        put_few<T, N>(dx + p * N, sums);
+        for (int k = 0; k < N; ++k) sums[k] += winner.at[k] == tap ? get(given.at[k]) : R(0);
     });
 }
 
@@ -193,21 +183,12 @@ template <class T, int N>
 MOCHA_DEVICE void give_to_all(const Step& step) {
     typedef Real<T> R;
     const Geometry g(step);
-    const Pixels<N> cells = g.cells<N>();
     const T* dy = step.in<T>(0);
-    T* dx = step.out<T>(0);
-    each(cells.count, [&](Index p) {
-        const Place at = cells.place(p);
-        const Index low = g.x.low(at.x), high = g.x.high(at.x), y_high = g.y.high(at.y);
-        R sums[N] = {};
-        for (Index oy = g.y.low(at.y); oy < y_high; ++oy)
-            for (Index ox = low; ox < high; ++ox) {
-                const Few<T, N> given = load_few<N>(dy + g.window(at.image, oy, ox, at.c));
-                const R share = R(1) / static_cast<R>(g.y.cells(oy) * g.x.cells(ox));
+    gather<T, N>(g, step.out<T>(0), [&](R* sums, Index, const Place&, Index oy, Index ox, Index from) {
+        const Few<T, N> given = load_few<N>(dy + from);
+        const R share = R(1) / static_cast<R>(g.y.cells(oy) * g.x.cells(ox));
 #pragma unroll
-                for (int k = 0; k < N; ++k) sums[k] += get(given.at[k]) * share;
-            }
-        put_few<T, N>(dx + p * N, sums);
+        for (int k = 0; k < N; ++k) sums[k] += get(given.at[k]) * share;
     });
 }
 

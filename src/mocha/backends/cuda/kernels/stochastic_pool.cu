@@ -119,26 +119,15 @@ template <class T, int N>
 MOCHA_DEVICE void give_shares(const Step& step) {
     typedef Real<T> R;
     const Geometry g(step);
-    const Pixels<N> cells = g.cells<N>();
     const T *x = step.in<T>(0), *y = step.in<T>(1), *totals = step.in<T>(2), *dy = step.in<T>(3);
-    T* dx = step.out<T>(0);
-    each(cells.count, [&](Index p) {
-        const Place at = cells.place(p);
-        const Index low = g.x.low(at.x), high = g.x.high(at.x), y_high = g.y.high(at.y);
-        const Few<T, N> own = load_few<N>(x + p * N);
-        R sums[N] = {};
-        for (Index oy = g.y.low(at.y); oy < y_high; ++oy)
-            for (Index ox = low; ox < high; ++ox) {
-                const Index from = g.window(at.image, oy, ox, at.c);
-                const Few<T, N> total = load_few<N>(totals + from), mean = load_few<N>(y + from);
-                const Few<T, N> given = load_few<N>(dy + from);
+    gather<T, N>(g, step.out<T>(0), [&](R* sums, Index cell, const Place&, Index, Index, Index from) {
+        const Few<T, N> own = load_few<N>(x + cell * N), total = load_few<N>(totals + from);
+        const Few<T, N> mean = load_few<N>(y + from), given = load_few<N>(dy + from);
 #pragma unroll
-                for (int k = 0; k < N; ++k) {
-                    const R sum = get(total.at[k]), more = R(2) * get(own.at[k]) - get(mean.at[k]);
-                    sums[k] += sum <= R(0) ? R(0) : get(given.at[k]) / sum * more;
-                }
-            }
-        put_few<T, N>(dx + p * N, sums);
+        for (int k = 0; k < N; ++k) {
+            const R sum = get(total.at[k]), more = R(2) * get(own.at[k]) - get(mean.at[k]);
+            sums[k] += sum <= R(0) ? R(0) : get(given.at[k]) / sum * more;
+        }
     });
 }
 

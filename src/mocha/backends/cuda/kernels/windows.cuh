@@ -51,3 +51,18 @@ struct Geometry {
         return ((image * y.out + oy) * x.out + ox) * channels + c;
     }
 };
+
+// A gradient of x: each cell, N neighbouring channels of it, gathers from the windows that hold it, in their order.
+// `add(sums, cell, at, oy, ox, from)` adds to sums[N] what window (oy, ox) gives, whose numbers begin at `from`.
+template <class T, int N, class Add>
+MOCHA_DEVICE void gather(const Geometry& g, T* dx, const Add& add) {
+    const Pixels<N> cells = g.cells<N>();
+    each(cells.count, [&](Index cell) {
+        const Place at = cells.place(cell);
+        const Index low = g.x.low(at.x), high = g.x.high(at.x), y_high = g.y.high(at.y);
+        Real<T> sums[N] = {};
+        for (Index oy = g.y.low(at.y); oy < y_high; ++oy)
+            for (Index ox = low; ox < high; ++ox) add(sums, cell, at, oy, ox, g.window(at.image, oy, ox, at.c));
+        put_few<T, N>(dx + cell * N, sums);
+    });
+}
