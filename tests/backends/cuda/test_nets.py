@@ -1,5 +1,6 @@
 """Whole nets on the emulated device: training, graphs of launches, memory, precision."""
 
+import dataclasses
 import threading
 
 import numpy as np
@@ -37,6 +38,14 @@ def test_training_agrees_with_the_reference(net, steps, batch):
 def test_lenet_agrees_over_200_steps():
     report = compare_training("lenet", 200, 64, emulated, limit=1e-3)
     assert report.agrees, str(report)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("net", ["resnet50", "googlenet"])
+def test_large_nets_agree_on_small_images(net):
+    model = dataclasses.replace(find_model(net), shape=(3, 64, 64))
+    found, expected = (train_on(make(), model, 3, 4) for make in (emulated, NumpyBackend))
+    assert found.losses == pytest.approx(expected.losses, rel=1e-5)
 
 
 @pytest.mark.parametrize("net", ["lenet", "mlp"])
