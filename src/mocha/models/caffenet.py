@@ -7,10 +7,9 @@ from mocha.layers import (
     DropoutLayer,
     InnerProductLayer,
     Layer,
-    LRNLayer,
     Neurons,
-    PoolingLayer,
 )
+from mocha.models.parts import halved, normalised
 from mocha.parameters import ConstantInitializer, GaussianInitializer
 
 
@@ -22,15 +21,15 @@ def caffenet() -> list[Layer]:
     """
     return [
         _conv("conv1", 96, 11, "data", stride=4),
-        _pool("pool1", "conv1"),
-        _norm("norm1", "pool1"),
+        halved("pool1", "conv1"),
+        normalised("norm1", "pool1"),
         _conv("conv2", 256, 5, "norm1", pad=2, groups=2, bias=1.0),
-        _pool("pool2", "conv2"),
-        _norm("norm2", "pool2"),
+        halved("pool2", "conv2"),
+        normalised("norm2", "pool2"),
         _conv("conv3", 384, 3, "norm2", pad=1),
         _conv("conv4", 384, 3, "conv3", pad=1, groups=2, bias=1.0),
         _conv("conv5", 256, 3, "conv4", pad=1, groups=2, bias=1.0),
-        _pool("pool5", "conv5"),
+        halved("pool5", "conv5"),
         _dense("fc6", 4096, "pool5", 0.005, bias=1.0),
         DropoutLayer(name="drop6", ratio=0.5, bottoms=["fc6"]),
         _dense("fc7", 4096, "fc6", 0.005, bias=1.0),
@@ -65,14 +64,6 @@ def _conv(
         bottoms=[bottom],
         tops=[name],
     )
-
-
-def _pool(name: str, bottom: str) -> Layer:
-    return PoolingLayer(name=name, kernel=3, stride=2, bottoms=[bottom], tops=[name])
-
-
-def _norm(name: str, bottom: str) -> Layer:
-    return LRNLayer(name=name, kernel=5, scale=1e-4, shift=1.0, power=0.75, bottoms=[bottom], tops=[name])
 
 
 def _dense(name: str, units: int, bottom: str, std: float, *, bias: float) -> Layer:

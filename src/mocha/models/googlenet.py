@@ -8,11 +8,11 @@ from mocha.layers import (
     DropoutLayer,
     InnerProductLayer,
     Layer,
-    LRNLayer,
     Neurons,
     Pooling,
     PoolingLayer,
 )
+from mocha.models.parts import halved, normalised
 from mocha.parameters import ConstantInitializer
 
 _INCEPTIONS = {
@@ -41,12 +41,12 @@ def googlenet(classes: int = 1000) -> list[Layer]:
     """
     layers: list[Layer] = [
         _conv("conv1/7x7_s2", 64, 7, "data", stride=2),
-        _halved("pool1/3x3_s2", "conv1/7x7_s2"),
-        _norm("pool1/norm1", "pool1/3x3_s2"),
+        halved("pool1/3x3_s2", "conv1/7x7_s2"),
+        normalised("pool1/norm1", "pool1/3x3_s2"),
         _conv("conv2/3x3_reduce", 64, 1, "pool1/norm1"),
         _conv("conv2/3x3", 192, 3, "conv2/3x3_reduce"),
-        _norm("conv2/norm2", "conv2/3x3"),
-        _halved("pool2/3x3_s2", "conv2/norm2"),
+        normalised("conv2/norm2", "conv2/3x3"),
+        halved("pool2/3x3_s2", "conv2/norm2"),
     ]
     below = "pool2/3x3_s2"
     for module, filters in _INCEPTIONS.items():
@@ -55,7 +55,7 @@ def googlenet(classes: int = 1000) -> list[Layer]:
         below = f"{name}/output"
         if module in ("3b", "4e"):
             pool = f"pool{module[0]}/3x3_s2"
-            layers.append(_halved(pool, below))
+            layers.append(halved(pool, below))
             below = pool
     pool = "pool5/7x7_s1"
     return [
@@ -96,11 +96,3 @@ def _conv(name: str, filters: int, kernel: int, bottom: str, *, stride: int = 1)
         bottoms=[bottom],
         tops=[name],
     )
-
-
-def _halved(name: str, bottom: str) -> Layer:
-    return PoolingLayer(name=name, kernel=3, stride=2, bottoms=[bottom], tops=[name])
-
-
-def _norm(name: str, bottom: str) -> Layer:
-    return LRNLayer(name=name, kernel=5, scale=1e-4, shift=1.0, power=0.75, bottoms=[bottom], tops=[name])

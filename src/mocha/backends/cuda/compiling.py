@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mocha import ops
-from mocha.backends.aliases import find_aliases
 from mocha.backends.cuda.chains import (
     HEADERS,
     Chain,
@@ -36,7 +36,7 @@ from mocha.backends.cuda.products.spec import (
     Unsupported,
     product_of,
 )
-from mocha.backends.cuda.steps import ArrayStep, KernelStep, Place, ProductStep, Step, in_scratch
+from mocha.backends.cuda.steps import ArrayStep, InScratch, KernelStep, Lists, Place, ProductStep, Step
 from mocha.backends.lowering.calls import Call
 from mocha.backends.lowering.catalogue import lower_node
 from mocha.backends.lowering.update import merge_updates
@@ -60,6 +60,7 @@ class Compiler:
     Args:
         program: the program.
         backend: whose numerics and device.
+        aliases: values without memory of their own -> the value whose memory they are.
         place: where a value lies.
         array_code: see `ArrayCode`.
         trouble: where kernels say that their data are wrong.
@@ -72,6 +73,7 @@ class Compiler:
         self,
         program: Program,
         backend: CudaBackend,
+        aliases: Mapping[Value, Value],
         place: Callable[[Value], Place],
         array_code: ArrayCode,
         trouble: Memory,
@@ -79,9 +81,9 @@ class Compiler:
         self._program = program
         self._backend, self._device = backend, backend.device
         self._place, self._array_code, self._trouble = place, array_code, trouble
-        self._aliases = find_aliases(program)
+        self._aliases = aliases
         self.steps: dict[Section, list[Step]] = {section: [] for section in Section}
-        self._numbered = 0
+        self._numbers = itertools.count()
         lowered = [(node, lower_for_device(node, program)) for node in program.nodes]
         self._roots = find_roots(lowered, self._is_rename)
         self._uses = Uses(program, lowered, self._roots)
@@ -136,9 +138,7 @@ class Compiler:
         ins, outs = ([self._place(v) for v in values] for values in (kernel.inputs, kernel.outputs))
         plan = Plan((shared_out(launched(kernel.ints[0])),))
         about = "+".join(call.kernel for call in chain.calls)
-        number, self._numbered = self._numbered, self._numbered + 1
-        lists = kernel.ints, kernel.reals, ins, outs
-        step = KernelStep(chain.node, about, (), plan, lists, self._device, self._trouble.address, number)
+        step = self._numbered_step(chain.node, about, (), plan, (kernel.ints, kernel.reals, ins, outs))
         self._generated.append((step, kernel))
         return step
 
@@ -171,7 +171,7 @@ class Compiler:
         node: Node,
         kernel: str,
         suffix: str,
-        lists: tuple[Sequence[int], Sequence[float], Sequence[Place], Sequence[Place]],
+        lists: Lists,
         room: int = 0,
     ) -> KernelStep:
         """A kernel's step; `room` bytes of the scratch memory are there for its arrays."""
@@ -182,10 +182,14 @@ class Compiler:
             self._device.function(FAMILY_OF[kernel], f"{kernel}{launch.part and '_'}{launch.part}_{suffix}")
             for launch in plan.launches
         ]
-        self._numbered += 1
-        return KernelStep(
-            node, kernel, functions, plan, lists, self._device, self._trouble.address, self._numbered - 1, room
-        )
+        return self._numbered_step(node, kernel, functions, plan, lists, room)
+
+    def _numbered_step(
+        self, node: Node, about: str, functions: Sequence[Any], plan: Plan, lists: Lists, room: int = 0
+    ) -> KernelStep:
+        """A kernel's step, with a number of its own by which it tells of trouble."""
+        trouble, number = self._trouble.address, next(self._numbers)
+        return KernelStep(node, about, functions, plan, lists, self._device, trouble, number, room)
 
     # -- products
 
@@ -218,7 +222,7 @@ class Compiler:
             return [ProductStep(node, kernel, prepared, ins, outs)]
         suffix, each = product.numbers.value, product.numbers.nbytes
         room = _aligned(math.prod(turn) * each)
-        beginning = in_scratch(0)
+        beginning = InScratch(0)
         if product.which is Pass.FILTER:
             step = ProductStep(node, kernel, prepared, ins, [beginning], room)
             return [step, self._kernel_step(node, "turn_filters_back", suffix, (turn, (), [beginning], outs), room)]
@@ -228,7 +232,7 @@ class Compiler:
         steps.append(self._kernel_step(node, "turn_filters", suffix, (turn, (), [ins[at]], [beginning]), room))
         given[at] = beginning
         if len(given) > 2 and each == 2:
-            units, behind = turn[0], in_scratch(room)
+            units, behind = turn[0], InScratch(room)
             room += _aligned(units * each)
             steps.append(self._kernel_step(node, "turn_filters", suffix, ((units, 1, 1), (), [ins[2]], [behind]), room))
             given[2] = behind

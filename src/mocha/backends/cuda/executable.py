@@ -84,7 +84,7 @@ class CudaExecutable(Executable):
         self._slots = [_Slot(self) for _ in range(_SLOTS)]
         self._now = 0  # the slot of the last FORWARD
         self._fed = False
-        self.steps = Compiler(program, backend, self._place, self._array_code, self._trouble).steps
+        self.steps = Compiler(program, backend, self._aliases, self._place, self._array_code, self._trouble).steps
         self._scratch = Memory(self.device, max((s.scratch for steps in self.steps.values() for s in steps), default=0))
         self._numbered = [s for steps in self.steps.values() for s in steps if isinstance(s, KernelStep)]
         self._moved = self._store.moved
@@ -306,7 +306,7 @@ class CudaExecutable(Executable):
         if value.kind is Kind.SCALAR:
             return np.array(self.block.values[self.program.scalars.index(value.name)])
         result = self._copy(value, self._now)
-        self._check_trouble(self.device.download(self._trouble.address, 8))
+        self._check_trouble(self._slots[self._now].trouble)  # what the last run said came before
         return result
 
     def read_later(self, value: Value) -> Callable[[], Array]:

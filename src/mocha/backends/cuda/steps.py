@@ -16,8 +16,11 @@ from mocha.graph import Node
 Place = Callable[[int], Address]
 """Where an array lies, given the slot of the inputs."""
 
+Lists = tuple[Sequence[int], Sequence[float], Sequence[Place], Sequence[Place]]
+"""Of a kernel's call: whole-number attributes, other attributes, inputs, outputs."""
 
-class in_scratch:
+
+class InScratch:
     """The place of an array in the scratch memory.
 
     Args:
@@ -78,7 +81,7 @@ class KernelStep(Step):
         kernel: str,
         functions: Sequence[Any],
         plan: Plan,
-        lists: tuple[Sequence[int], Sequence[float], Sequence[Place], Sequence[Place]],
+        lists: Lists,
         device: Device,
         trouble: Address,
         number: int,
@@ -161,7 +164,7 @@ class ProductStep(Step):
 
 
 def _addresses(places: Sequence[Place], slot: int, scratch: Address) -> list[Address]:
-    return [place(slot) + (scratch if isinstance(place, in_scratch) else 0) for place in places]
+    return [place(slot) + (scratch if isinstance(place, InScratch) else 0) for place in places]
 
 
 class ArrayStep(Step):
