@@ -1,4 +1,4 @@
-"""The one logger that Mocha writes its lines to.
+"""The one logger that Mocha writes its lines to, and its progress bar.
 
 It is the standard logger ``mocha``. Unless the program configured logging itself, lines from level INFO on go to
 standard error, so that a training script shows its progress without ceremony.
@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 
 class _StandardError(logging.Handler):
@@ -41,3 +42,59 @@ def quiet() -> Iterator[None]:
         yield
     finally:
         log.setLevel(before)
+
+
+def on_terminal() -> bool:
+    """Whether standard error is a terminal."""
+    return sys.stderr is not None and sys.stderr.isatty()
+
+
+def progress_bar() -> Any:
+    """A progress bar below the lines that are printed, on standard error: a `rich.progress.Progress`.
+
+    A task of it has the field `rate`, a text.
+    """
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    return Progress(*columns, console=Console(stderr=True), transient=False)
+
+
+@contextmanager
+def progress(what: str, total: int, unit: str = "") -> Iterator[Callable[[int], None]]:
+    """A progress bar for a loop, where standard error is a terminal; else nothing is shown.
+
+    Args:
+        what: stands before the bar.
+        total: the number of steps.
+        unit: of the rate, as "images".
+
+    Yields:
+        a function that takes the number of steps that are done by now.
+    """
+    if not on_terminal():
+        yield lambda done: None
+        return
+    with progress_bar() as bar:
+        task = bar.add_task(what, total=total, rate="")
+
+        def show(done: int) -> None:
+            speed = bar.tasks[0].speed
+            bar.update(task, completed=done, rate=f"{speed:,.0f} {unit}/s" if speed else "")
+
+        yield show

@@ -220,7 +220,7 @@ def test_files_that_are_no_images(tmp_path):
 def test_without_pillow_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "PIL", None)
     monkeypatch.setitem(__import__("sys").modules, "PIL.Image", None)
-    with pytest.raises(MochaError, match=r"mocha-dl\[caffe\]"):
+    with pytest.raises(MochaError, match=r"mocha-dl\[images\]"):
         io.load_image("x")
 
 

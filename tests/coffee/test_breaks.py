@@ -27,12 +27,12 @@ from mocha import (
     TrainingSummary,
     ValidationPerformance,
     add_coffee_break,
+    console,
     make_solver_parameters,
     setup_coffee_lounge,
     solve,
 )
 from mocha.backends import Backend
-from mocha.coffee import progress
 from mocha.io import read_snapshot
 from mocha.solvers import CoffeeBreak, Lounge, SolverState
 
@@ -312,4 +312,4 @@ def test_the_bar_is_ended_when_training_fails(backend, monkeypatch):
 
 def test_on_terminal(monkeypatch):
     monkeypatch.setattr("sys.stderr", Terminal())
-    assert progress.on_terminal()
+    assert console.on_terminal()

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mocha.errors import ConfigError, FormatError, MochaError, ShapeError
+from mocha.data.images import open_image
+from mocha.errors import ConfigError, ShapeError
 
 Image = npt.NDArray[np.float32]
 
@@ -35,15 +36,7 @@ def load_image(filename: str | os.PathLike[str], color: bool = True) -> Image:
         FormatError: there is no such file, or it is damaged or no image.
         MochaError: Pillow is not installed.
     """
-    try:
-        import PIL.Image
-    except ImportError as error:
-        raise MochaError('reading images needs Pillow; install it with: pip install "mocha-dl[caffe]"') from error
-    try:
-        with PIL.Image.open(filename) as image:
-            return _pixels(image, color)
-    except (OSError, ValueError, SyntaxError, EOFError, MemoryError, PIL.Image.DecompressionBombError) as error:
-        raise FormatError(f"{filename}: no image can be read ({error}). Check the path and the file.") from error
+    return _pixels(open_image(filename), color)
 
 
 def _pixels(image: Any, color: bool) -> Image:

@@ -12,8 +12,8 @@ from urllib.parse import quote, unquote
 
 import numpy as np
 
-from mocha.coffee.progress import ProgressBar, on_terminal
-from mocha.console import logger
+from mocha.coffee.progress import ProgressBar
+from mocha.console import logger, on_terminal
 from mocha.errors import ConfigError, FormatError
 from mocha.io import atomic_path, open_hdf5
 from mocha.io.hdf5 import reading

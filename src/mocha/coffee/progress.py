@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import math
-import sys
 from typing import TYPE_CHECKING, Any
 
+from mocha.console import progress_bar
 from mocha.solvers import CoffeeBreak, Lounge, SolverState
 
 if TYPE_CHECKING:
     from mocha.net import Net
-
-
-def on_terminal() -> bool:
-    """Whether standard error is a terminal."""
-    return sys.stderr is not None and sys.stderr.isatty()
 
 
 class ProgressBar(CoffeeBreak):
@@ -40,25 +35,7 @@ class ProgressBar(CoffeeBreak):
 
     def init(self, net: Net) -> None:
         """Draw it."""
-        from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            TextColumn,
-            TimeElapsedColumn,
-            TimeRemainingColumn,
-        )
-
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}"),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-        )
-        self._bar = Progress(*columns, console=Console(stderr=True), transient=False)
+        self._bar = progress_bar()
         self._task = self._bar.add_task(net.name, total=self._total, rate="")
         self._bar.start()
 

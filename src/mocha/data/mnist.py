@@ -13,6 +13,7 @@ from mocha.data.idx import read_idx
 from mocha.errors import FormatError, MochaError
 from mocha.io.atomic import atomic_path
 from mocha.io.hdf5 import load_h5py
+from mocha.optional import optional
 from mocha.random import DEFAULT_SEED, checked_seed, permutation, stream_of
 
 Digits = dict[str, npt.NDArray[np.uint8]]
@@ -106,10 +107,7 @@ def download_mnist(cache_dir: Path | None = None) -> Path:
         MochaError: no mirror can be reached or gives the right files, or pooch is not installed.
     """
     target = Path(cache_dir) if cache_dir is not None else default_directory()
-    try:
-        import pooch
-    except ImportError as error:
-        raise MochaError('Downloading needs the package pooch: pip install "mocha-dl[demo]"') from error
+    pooch = optional("pooch", "downloading")
     fetch = pooch.HTTPDownloader(timeout=_PATIENCE)
     mirrors, reasons = list(MIRRORS), []
     for part, name in FILES.items():
@@ -138,11 +136,7 @@ def load_digits(seed: int = DEFAULT_SEED) -> Digits:
     Raises:
         MochaError: scikit-learn is not installed.
     """
-    try:
-        from sklearn import datasets
-    except ImportError as error:
-        raise MochaError('The small digits are part of scikit-learn: pip install "mocha-dl[demo]"') from error
-    bunch = datasets.load_digits()
+    bunch = optional("sklearn.datasets", "the set of small digits").load_digits()
     small = np.rint(bunch.images * (255 / 16)).astype(np.uint8)
     images = np.pad(np.kron(small, np.ones((1, 3, 3), np.uint8)), ((0, 0), (2, 2), (2, 2)))
     labels = bunch.target.astype(np.uint8)

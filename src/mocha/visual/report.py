@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from mocha.errors import MochaError
 from mocha.io import atomic_path
 from mocha.ops import Array
+from mocha.optional import optional
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,11 +71,7 @@ def report_picture(
 
 
 def _figure(title: str) -> Any:
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MochaError('drawing needs matplotlib; install it with: pip install "mocha-dl[demo]"') from error
-    figure = Figure(figsize=(13, 10.5))
+    figure = optional("matplotlib.figure", "drawing").Figure(figsize=(13, 10.5))
     figure.suptitle(title, fontsize=14)
     return figure
 
