@@ -1,4 +1,4 @@
-"""The program of the tutorial, as it stands in examples/mnist.py, on data of all sizes."""
+"""The program of the tutorial, as it stands in examples/mnist/mnist.py, on data of all sizes."""
 
 import logging
 import re
@@ -13,7 +13,7 @@ from mocha.data import find_mnist, write_digits
 from mocha.data.mnist import convert_mnist
 from mocha.io import read_model, read_snapshot
 
-PROGRAM = Path(__file__).parents[1] / "examples" / "mnist.py"
+PROGRAM = Path(__file__).parents[1] / "examples" / "mnist" / "mnist.py"
 
 
 def run(**changes):
