@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import click
@@ -32,7 +33,9 @@ SHORTER = {
 }
 """What is replaced, where, so that the tutorial takes seconds. Each must be there, once."""
 
-FENCE = re.compile(r"^```(?P<language>\w+)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^(?P<indent> *)```(?P<language>\w+)\n(?P<code>.*?)^(?P=indent)```$", re.MULTILINE | re.DOTALL)
+LANGUAGES = {"python", "bash", "text", "py", "cpp", "julia", "matlab", "protobuf"}
+"""What blocks may be written in. Python and Mocha's commands are tried out; `py` is a piece that cannot run by itself."""
 INCLUDE = re.compile(r'^--8<-- "(?P<path>[^"]+)"$', re.MULTILINE)
 
 
@@ -41,7 +44,8 @@ def blocks(page, language):
     text = page.read_text(encoding="utf-8")
     for match in FENCE.finditer(text):
         if match["language"] == language:
-            code = INCLUDE.sub(lambda include: (ROOT / include["path"]).read_text(encoding="utf-8"), match["code"])
+            code = textwrap.dedent(match["code"])
+            code = INCLUDE.sub(lambda include: (ROOT / include["path"]).read_text(encoding="utf-8"), code)
             yield text.count("\n", 0, match.start()) + 1, code
 
 
@@ -75,6 +79,14 @@ def test_python_blocks_run(page):
     for (line, _), code in zip(found, shortened(page, [code for _, code in found]), strict=True):
         # as many empty lines before it as in the page, so that a traceback names the page's own line
         exec(compile("\n" * line + code, str(page), "exec"), namespace)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_no_block_escapes(page):
+    text = page.read_text(encoding="utf-8")
+    found = [match["language"] for match in FENCE.finditer(text)]
+    assert set(found) <= LANGUAGES
+    assert 2 * len(found) == sum(line.strip().startswith(("```", "~~~")) for line in text.splitlines())
 
 
 def test_the_tutorial_is_the_example_word_for_word():

@@ -131,9 +131,10 @@ class Solver:
         """Refuse breaks that would never happen."""
         for scheduled in self.breaks:
             if not scheduled.every_n_iter and not net.has_epochs:
+                name, epochs = type(scheduled.coffee).__name__, scheduled.every_n_epoch
                 raise ConfigError(
-                    f"add_coffee_break: {type(scheduled.coffee).__name__} is due every {scheduled.every_n_epoch} epochs, "
-                    f"but the data of the net {net.name!r} are endless; give every_n_iter."
+                    f"add_coffee_break: {name} is due every {epochs} epochs, but the data of the net {net.name!r} are "
+                    "endless; give every_n_iter."
                 )
 
     def step(self, net: Net, state: SolverState) -> None:
