@@ -30,8 +30,8 @@ def machine(content: Content) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
     sets = " and ".join(name for name, key in (("AVX2", "avx2"), ("AVX-512", "avx512")) if about[key])
     return (
-        f"{about['cpu']}, {about['system']}, {sets or 'no AVX'}, {about['cores']} processors, {about['threads']} threads "
-        f"for each contestant, {about['date'][:10]}; {versions}.\n\n```text\n{about['command']}\n```"
+        f"{about['cpu']}, {about['system']}, {sets or 'no AVX'}, {about['cores']} processors, {about['threads']} "
+        f"threads for each contestant, {about['date'][:10]}; {versions}.\n\n```text\n{about['command']}\n```"
     )
 
 
@@ -77,9 +77,8 @@ def bars(content: Content, kind: str = "training step") -> str:
                 f'<span class="time">{ms(result)} ms</span>'
                 for who, result, mark in pair
             )
-            groups.append(
-                f'<p class="race">{title(race)}, batches of {race["batch"]}</p><div class="bars">{lines}</div>'
-            )
+            head = f'<p class="race">{title(race)}, batches of {race["batch"]}</p>'
+            groups.append(f'<div>{head}<div class="bars">{lines}</div></div>')
     return f'<div class="races">{"".join(groups)}</div>'
 
 

@@ -1,7 +1,7 @@
-"""Puts into the pages what stands elsewhere in the repository: the texts of its root, and results of benchmarks.
+"""Puts into the pages what stands elsewhere in the repository: the texts of its root, results of benchmarks.
 
-A line `<!-- summary benchmarks/results/file.json -->` becomes what the function of `benchmarks.digest` of that name says
-of the file.
+A line `<!-- summary benchmarks/results/file.json -->` becomes what the function of that name in `benchmarks.digest`
+says of the file.
 """
 
 import functools

@@ -33,9 +33,9 @@ SHORTER = {
 }
 """What is replaced, where, so that the tutorial takes seconds. Each must be there, once."""
 
-FENCE = re.compile(r"^(?P<indent> *)```(?P<language>\w+)\n(?P<code>.*?)^(?P=indent)```$", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^(?P<edge> *)```(?P<language>\w+)\n(?P<code>.*?)^(?P=edge)```$", re.MULTILINE | re.DOTALL)
 LANGUAGES = {"python", "bash", "text", "py", "cpp", "julia", "matlab", "protobuf"}
-"""What blocks may be written in. Python and Mocha's commands are tried out; `py` is a piece that cannot run by itself."""
+"""What blocks may be written in. Python and Mocha's commands are tried out; `py` is a piece that cannot run alone."""
 INCLUDE = re.compile(r'^--8<-- "(?P<path>[^"]+)"$', re.MULTILINE)
 
 
