@@ -3,7 +3,6 @@
 import json
 import math
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from benchmarks.contestants import Absent, Answer, Entry, Predictor, Trainer
-from benchmarks.digest import digest
 from benchmarks.race import race, summary
 from benchmarks.report import Race, Result
 from benchmarks.works import WORKS
@@ -183,11 +181,3 @@ def test_wrong_words(words):
     ran = run("benchmarks", *words)
     assert ran.returncode != 0
     assert "Traceback" not in ran.stderr
-
-
-def test_the_table_in_the_documentation_is_that_of_the_results():
-    page = (ROOT / "docs" / "guide" / "performance.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"<!-- (benchmarks/results/\S+) -->\n(.*?)\n<!-- end -->", page, re.DOTALL)
-    assert blocks
-    for path, block in blocks:
-        assert block.strip() == digest(ROOT / path)

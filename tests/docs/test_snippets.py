@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import click
@@ -45,7 +46,9 @@ SHORTER = {
 SHORTER[ROOT / "docs" / "tutorial" / "mnist.md"] = [*_SHORTER["mnist"], ("snapshot-010000.h5", "snapshot-000020.h5")]
 """What is replaced, where, so that a training takes seconds. Each must be there, once."""
 
-FENCE = re.compile(r"^```(?P<language>\w+)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^(?P<edge> *)```(?P<language>\w+)\n(?P<code>.*?)^(?P=edge)```$", re.MULTILINE | re.DOTALL)
+LANGUAGES = {"python", "bash", "text", "py", "cpp", "julia", "matlab", "protobuf"}
+"""What blocks may be written in. Python and Mocha's commands are tried out; `py` is a piece that cannot run alone."""
 INCLUDE = re.compile(r'^--8<-- "(?P<path>[^"]+)"$', re.MULTILINE)
 
 
@@ -54,7 +57,8 @@ def blocks(page, language):
     text = page.read_text(encoding="utf-8")
     for match in FENCE.finditer(text):
         if match["language"] == language:
-            code = INCLUDE.sub(lambda include: (ROOT / include["path"]).read_text(encoding="utf-8"), match["code"])
+            code = textwrap.dedent(match["code"])
+            code = INCLUDE.sub(lambda include: (ROOT / include["path"]).read_text(encoding="utf-8"), code)
             yield text.count("\n", 0, match.start()) + 1, code
 
 
@@ -93,6 +97,14 @@ def test_python_blocks_run(page):
     for (line, _), code in zip(found, shortened(page, [code for _, code in found]), strict=True):
         # as many empty lines before it as in the page, so that a traceback names the page's own line
         exec(compile("\n" * line + code, str(page), "exec"), namespace)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_no_block_escapes(page):
+    text = page.read_text(encoding="utf-8")
+    found = [match["language"] for match in FENCE.finditer(text)]
+    assert set(found) <= LANGUAGES
+    assert 2 * len(found) == sum(line.strip().startswith(("```", "~~~")) for line in text.splitlines())
 
 
 @pytest.mark.parametrize("page", TUTORIALS)

@@ -53,10 +53,10 @@ def test_they_are_normal_and_float32_by_default(backend):
         assert abs(z.mean()) < 0.02
         assert abs(z.var() - 1) < 0.02
         assert abs(np.mean(z < -1) - 0.1587) < 0.01
-        with pytest.raises(StateError, match="no data layer, and so no epochs"):
+        with pytest.raises(StateError, match="so there are no epochs"):
             net.forward_epoch()
         assert not net.has_epochs
-        assert "endless noise in 'random-normal'" in str(net)
+        assert "endless data in 'random-normal'" in str(net)
 
 
 X = np.random.default_rng(0).standard_normal((20, 3, 4))

@@ -14,10 +14,13 @@ from mocha import (
     DropoutLayer,
     EarlyStopping,
     FormatError,
+    InnerProductLayer,
     LRPolicy,
     MochaError,
     MomPolicy,
     Nesterov,
+    Net,
+    RandomNormalLayer,
     SoftmaxLossLayer,
     SquareLossLayer,
     TopologyError,
@@ -480,6 +483,21 @@ def test_breaks_that_cannot_be(kit, given, told):
         kit.solver().add_coffee_break(**{"coffee": TrainingSummary(), **given})
     assert "add_coffee_break: " in str(error.value)
     assert told in str(error.value)
+
+
+def test_a_break_after_epochs_of_data_that_have_none(kit):
+    layers = [
+        RandomNormalLayer(tops=["x", "y"], output_dims=[3], batch_sizes=[4, 4]),
+        InnerProductLayer(name="ip", output_dim=3, bottoms=["x"], tops=["z"]),
+        SquareLossLayer(bottoms=["z", "y"]),
+    ]
+    solver = kit.solver(max_iter=2)
+    solver.add_coffee_break(TrainingSummary(), every_n_iter=1, every_n_epoch=3)  # iterations count
+    with Net("noise", kit.backend, layers) as net:
+        solver.solve(net)
+        solver.add_coffee_break(TrainingSummary(), every_n_epoch=3)
+        with pytest.raises(ConfigError, match="TrainingSummary is due every 3 epochs"):
+            solver.solve(net)
 
 
 # -- going back

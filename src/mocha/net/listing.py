@@ -35,7 +35,7 @@ def describe(net: Net) -> str:
     total = sum(p.about.spec.size for p in net.parameters)
     size = sum(p.about.spec.nbytes for p in net.parameters)
     data = [
-        f"{'endless noise' if feed.source.endless else f'{feed.source.examples:,} examples'} in {name!r}"
+        f"{'endless data' if feed.source.endless else f'{feed.source.examples:,} examples'} in {name!r}"
         for name, feed in net.feeds.items()
     ]
     head = ("layer", "type", "from", "to", "parameters", "count")

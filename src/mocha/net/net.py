@@ -404,7 +404,7 @@ class Net:
         """How many times the first data layer's examples were all used; noise has no epochs and does not count."""
         feed = next(self._epochal(), None)
         if feed is None:
-            raise StateError(f"net {self.name!r} has no data layer, and so no epochs.")
+            raise StateError(f"net {self.name!r}: no data layer has examples that end, so there are no epochs.")
         return feed.epoch
 
     @property

@@ -97,7 +97,12 @@ class Solver:
         return state
 
     def init_solve(self, net: Net) -> SolverState:
-        """Get ready: load what `load_from` names, and run the first batch forward."""
+        """Get ready: load what `load_from` names, and run the first batch forward.
+
+        Raises:
+            ConfigError: a break is due after so many epochs, and the net's data have none.
+        """
+        self._check_epochs(net)
         net.init()
         # before the first update there are no rates yet, but their names are known
         state = SolverState(dict.fromkeys(self.method.scalars(self.params, 1), math.nan))
@@ -121,6 +126,16 @@ class Solver:
             for scheduled in self.breaks:
                 scheduled.last_epoch = net.epoch
         return state
+
+    def _check_epochs(self, net: Net) -> None:
+        """Refuse breaks that would never happen."""
+        for scheduled in self.breaks:
+            if not scheduled.every_n_iter and not net.has_epochs:
+                name, epochs = type(scheduled.coffee).__name__, scheduled.every_n_epoch
+                raise ConfigError(
+                    f"add_coffee_break: {name} is due every {epochs} epochs, but the data of the net {net.name!r} are "
+                    "endless; give every_n_iter."
+                )
 
     def step(self, net: Net, state: SolverState) -> None:
         """One iteration: backward, update, and the next batch forward."""
