@@ -13,6 +13,7 @@ from mocha.cli.caffe import caffe
 from mocha.cli.check import check
 from mocha.cli.convert import convert
 from mocha.cli.demo import demo
+from mocha.cli.draw import draw
 from mocha.cli.info import info
 from mocha.cli.time import time
 from mocha.errors import MochaError
@@ -40,7 +41,7 @@ def main() -> None:
     """Mocha for Python: train nets of layers over named blobs."""
 
 
-for command in (demo, convert, caffe, time, check, info):
+for command in (demo, convert, caffe, draw, time, check, info):
     main.add_command(command)
 
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from mocha.graph import Graph, Phase
 from mocha.graph.listing import memory, shape_text, table
-from mocha.layers import Layer, Neurons, SourceLayer
+from mocha.layers import Layer
+from mocha.layers.facts import neuron_of
 
 if TYPE_CHECKING:
     from mocha.net.net import Net
@@ -24,10 +25,9 @@ def describe(net: Net) -> str:
         if own and own[0].key in shown:
             told, count = f"shared: {told}", 0
         shown.update(p.key for p in own)
+        neuron = neuron_of(layer)
         title = (
-            type(layer).__name__.removesuffix("Layer")
-            + _neuron(layer)
-            + (" (frozen)" if net.is_frozen(layer.name) else "")
+            layer.tell()[0] + (f" + {neuron}" if neuron else "") + (" (frozen)" if net.is_frozen(layer.name) else "")
         )
         rows.append(
             (layer.name, title, _blobs(graph, layer.bottoms), _tops(graph, layer), told, f"{count:,}" if count else "")
@@ -52,10 +52,3 @@ def _blobs(graph: Graph, names: object) -> str:
 
 def _tops(graph: Graph, layer: Layer) -> str:
     return "in place" if layer.in_place else _blobs(graph, layer.tops)
-
-
-def _neuron(layer: Layer) -> str:
-    neuron = getattr(layer, "neuron", None)
-    if isinstance(layer, SourceLayer) or neuron is None or isinstance(neuron, Neurons.Identity):
-        return ""
-    return f" + {type(neuron).__name__}"
