@@ -15,6 +15,7 @@ from mocha.cli.convert import convert
 from mocha.cli.demo import demo
 from mocha.cli.draw import draw
 from mocha.cli.info import info
+from mocha.cli.plot import plot
 from mocha.cli.time import time
 from mocha.errors import MochaError
 
@@ -41,7 +42,7 @@ def main() -> None:
     """Mocha for Python: train nets of layers over named blobs."""
 
 
-for command in (demo, convert, caffe, draw, time, check, info):
+for command in (demo, convert, caffe, draw, plot, time, check, info):
     main.add_command(command)
 
 

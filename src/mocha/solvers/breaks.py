@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from mocha.errors import ConfigError
+from mocha.visual import Statistics
 
 if TYPE_CHECKING:
     from mocha.net import Net
@@ -28,7 +29,7 @@ class Lounge:
     """
 
     def __init__(self) -> None:
-        self.statistics: dict[str, dict[int, float]] = {}
+        self.statistics = Statistics()
         self.iteration = 0
         self.changed = False
 
@@ -40,6 +41,9 @@ class Lounge:
     def get_statistics(self, key: str) -> dict[int, float]:
         """Iteration -> number; empty for an unknown key."""
         return self.statistics.get(key, {})
+
+    def _repr_html_(self) -> str:
+        return self.statistics._repr_html_()
 
 
 class CoffeeBreak:

@@ -1,6 +1,10 @@
 """Pictures of nets and of trainings, of plain data. matplotlib is imported when something is drawn."""
 
 from mocha.visual.net_picture import LayerBox, NetPicture, Role, net_dot
+from mocha.visual.plot import plot_statistics
 from mocha.visual.report import Mistake, report_picture
+from mocha.visual.statistics import Statistics
 
-__all__ = ["LayerBox", "Mistake", "NetPicture", "Role", "net_dot", "report_picture"]
+__all__ = [
+    "LayerBox", "Mistake", "NetPicture", "Role", "Statistics", "net_dot", "plot_statistics", "report_picture",
+]  # fmt: skip

@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from mocha.io import atomic_path
 from mocha.ops import Array
-from mocha.optional import optional
+from mocha.visual.figures import new_figure, save_figure
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,14 +63,11 @@ def report_picture(
     captions = [f"{m.label} seen as {m.guess}\n{100 * m.confidence:.0f} %" for m in shown]
     heading = f"Surest mistakes, {len(shown)} of {_wrong(confusion)}"
     _tiles(figure, grid[1, 1], heading, [m.image for m in shown], captions, symmetric=False)
-    target = Path(path)
-    with atomic_path(target) as temporary:
-        figure.savefig(temporary, dpi=110, format=target.suffix.lstrip(".") or "png")
-    return target
+    return save_figure(figure, path)
 
 
 def _figure(title: str) -> Any:
-    figure = optional("matplotlib.figure", "drawing").Figure(figsize=(13, 10.5))
+    figure = new_figure(13, 10.5)
     figure.suptitle(title, fontsize=14)
     return figure
 
