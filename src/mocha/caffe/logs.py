@@ -55,7 +55,8 @@ def read_log(path: PathLike) -> Statistics:
         statistics = _collected(_lines(file))
     if not statistics:
         raise FormatError(
-            f"{path}: found no line such as 'Iteration 100, loss = 0.5'. Is this the log of a training by Caffe?"
+            f"{path}: found no line such as 'Iteration 100, loss = 0.5'; expected the log of a training by Caffe, or a "
+            "statistics file of a coffee lounge (HDF5)."
         )
     return statistics
 
