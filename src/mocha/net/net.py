@@ -17,7 +17,7 @@ from mocha.errors import ConfigError, MochaError, StateError, TopologyError, did
 from mocha.graph import Graph, Phase, Program, Section, Value, build_program, derive_gradients
 from mocha.layers import Layer, OutputLayer, SourceLayer
 from mocha.layers.base import key_of
-from mocha.net.listing import describe
+from mocha.net.listing import describe, element
 from mocha.net.picture import net_picture
 from mocha.net.statistics import RunningMeans
 from mocha.net.topology import check_names, checked_layers, sorted_layers
@@ -27,6 +27,7 @@ from mocha.parameters import Parameter
 from mocha.random import checked_seed
 from mocha.visual.graphviz import write_graph
 from mocha.visual.net_picture import net_dot
+from mocha.visual.page import card, paragraph
 
 
 @dataclasses.dataclass(frozen=True)
@@ -529,6 +530,12 @@ class Net:
 
     def __str__(self) -> str:
         return describe(self)
+
+    def _repr_html_(self) -> str:
+        try:
+            return element(self)
+        except MochaError as error:  # its backend was shut down
+            return card(repr(self), paragraph(str(error)))
 
     def __repr__(self) -> str:
         return f"<net {self.name!r}: {len(self.layers)} layers on the {self.backend.name} backend>"

@@ -118,6 +118,11 @@ class ScheduledBreak:
                 "add_coffee_break: give every_n_iter or every_n_epoch; without either the break never happens."
             )
 
+    @property
+    def when(self) -> str:
+        """When it is due, in words."""
+        return f"every {self.every_n_iter} iterations" if self.every_n_iter else f"every {self.every_n_epoch} epochs"
+
     def due(self, iteration: int, epoch: int) -> bool:
         """Whether it is time. Iterations take precedence if both are given."""
         if self.every_n_iter:

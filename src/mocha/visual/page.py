@@ -96,6 +96,11 @@ def curves_element(statistics: Numbers) -> str:
         return ""
 
 
+def statistics_element(statistics: Numbers) -> str:
+    """A table of statistics, and curves; "" if there are none."""
+    return statistics_table(statistics) + curves_element(statistics) if statistics else ""
+
+
 def thinned(statistics: Numbers) -> Numbers:
     """Fewer records of those that have very many, the last one among them."""
     kept = {}

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from mocha.visual.page import card, curves_element, statistics_table
+from mocha.visual.page import card, statistics_element
 from mocha.visual.plot import plot_statistics
 
 
@@ -34,4 +34,4 @@ class Statistics(dict[str, dict[int, float]]):
         return plot_statistics({"": self}, path, keys=keys, **options)
 
     def _repr_html_(self) -> str:
-        return card(f"{len(self)} statistics", statistics_table(self), curves_element(self))
+        return card(f"{len(self)} statistics", statistics_element(self))
