@@ -7,22 +7,16 @@ must be there.
 from __future__ import annotations
 
 import os
-import re
-import shutil
-import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
+from mocha.caffe.facts import sizes
 from mocha.caffe.proto import caffe_pb2
-from mocha.errors import ConfigError, MochaError
-from mocha.io import atomic_path
+from mocha.visual.graphviz import check_direction, quoted, render, write_graph
 
-_RANKDIRS = ("LR", "RL", "TB", "BT")
 _COLORS = {"Convolution": "#FF5050", "Deconvolution": "#FF5050", "Pooling": "#FF9900", "InnerProduct": "#CC33FF"}
 _OTHER = "#6495ED"
 _NEURON = "#90EE90"
-_PATIENCE = 120  # seconds that a picture may take
 
 
 def net_to_dot(caffe_net: Any, rankdir: str = "LR", phase: int | None = None, display_lrm: bool = False) -> str:
@@ -37,16 +31,15 @@ def net_to_dot(caffe_net: Any, rankdir: str = "LR", phase: int | None = None, di
     Raises:
         ConfigError: another direction.
     """
-    if rankdir not in _RANKDIRS:
-        raise ConfigError(f"rankdir is {rankdir!r}; expected one of {', '.join(_RANKDIRS)}.")
-    lines = [f"digraph {_quoted(caffe_net.name or 'net')} {{", f"  rankdir={rankdir};"]
+    check_direction(rankdir, "rankdir")
+    lines = [f"digraph {quoted(caffe_net.name or 'net')} {{", f"  rankdir={rankdir};"]
     blobs: dict[str, None] = {}
     for at, layer in enumerate(caffe_net.layer):
         if phase is None or _belongs(layer, phase):
             lines += _layer_lines(f"layer{at}", layer, rankdir, display_lrm)
             blobs |= dict.fromkeys([*layer.bottom, *layer.top])
     lines += [
-        f'  {_blob(name)} [label={_quoted(name)}, shape=octagon, fillcolor="#E0E0E0", style=filled];' for name in blobs
+        f'  {_blob(name)} [label={quoted(name)}, shape=octagon, fillcolor="#E0E0E0", style=filled];' for name in blobs
     ]
     return "\n".join([*lines, "}"]) + "\n"
 
@@ -67,22 +60,7 @@ def draw_net(
         ConfigError: another direction, or something that is no format.
         MochaError: the program ``dot`` is not there, or fails.
     """
-    text = net_to_dot(caffe_net, rankdir, phase, display_lrm).encode(errors="replace")
-    if ext in ("dot", "gv"):
-        return text
-    if not re.fullmatch(r"[A-Za-z0-9_]+", ext):
-        raise ConfigError(f"{ext!r} is no format of pictures; expected one as png, svg or pdf.")
-    program = shutil.which("dot")
-    if program is None:
-        raise MochaError(f"drawing .{ext} needs the program dot: install Graphviz, or draw to a .dot file.")
-    try:
-        ran = subprocess.run([program, f"-T{ext}"], input=text, capture_output=True, timeout=_PATIENCE, check=False)
-    except (OSError, subprocess.SubprocessError) as error:
-        raise MochaError(f"the program dot failed: {error}. Draw to a .dot file instead.") from error
-    if ran.returncode != 0:
-        reason = ran.stderr.decode(errors="replace").strip()[:200]
-        raise MochaError(f"the program dot failed: {reason}. Is {ext!r} a format that it knows?")
-    return ran.stdout
+    return render(net_to_dot(caffe_net, rankdir, phase, display_lrm), ext)
 
 
 def draw_net_to_file(
@@ -98,9 +76,7 @@ def draw_net_to_file(
         ConfigError: as for `draw_net`.
         MochaError: as for `draw_net`.
     """
-    picture = draw_net(caffe_net, rankdir, Path(filename).suffix[1:], phase, display_lrm)
-    with atomic_path(filename) as temporary:
-        temporary.write_bytes(picture)
+    write_graph(filename, net_to_dot(caffe_net, rankdir, phase, display_lrm))
 
 
 def _belongs(layer: Any, phase: int) -> bool:
@@ -114,8 +90,8 @@ def _layer_lines(node: str, layer: Any, rankdir: str, display_lrm: bool) -> Iter
     color = _NEURON if in_place else _COLORS.get(layer.type, _OTHER)
     # Side by side where the picture is tall, one below the other where it is wide.
     label = (" " if rankdir in ("TB", "BT") else "\n").join(_words(layer, display_lrm))
-    yield f'  {node} [label={_quoted(label)}, shape=record, fillcolor="{color}", style=filled];'
-    edge = f" [label={_quoted(words)}]" if (words := _edge_words(layer)) else ""
+    yield f'  {node} [label={quoted(label)}, shape=record, fillcolor="{color}", style=filled];'
+    edge = f" [label={quoted(words)}]" if (words := _edge_words(layer)) else ""
     for name in layer.bottom:
         yield f"  {_blob(name)} -> {node}{edge};"
     for name in layer.top:
@@ -127,28 +103,26 @@ def _words(layer: Any, display_lrm: bool) -> Iterator[str]:
     if layer.type in ("Convolution", "Deconvolution"):
         given = layer.convolution_param
         yield f"({layer.type})"
-        yield f"kernel size: {_sizes(given, given.kernel_size, 'kernel', 1)}"
-        yield f"stride: {_sizes(given, given.stride, 'stride', 1)}"
-        yield f"pad: {_sizes(given, given.pad, 'pad', 0)}"
+        yield f"kernel size: {_sizes(given, 'kernel', 1)}"
+        yield f"stride: {_sizes(given, 'stride', 1)}"
+        yield f"pad: {_sizes(given, 'pad', 0)}"
     elif layer.type == "Pooling":
         given = layer.pooling_param
         yield f"({caffe_pb2.PoolingParameter.PoolMethod.Name(given.pool)} {layer.type})"
         if given.global_pooling:
             yield "global"
         else:
-            yield f"kernel size: {_sizes(given, [given.kernel_size], 'kernel', 1)}"
-            yield f"stride: {_sizes(given, [given.stride], 'stride', 1)}"
-            yield f"pad: {_sizes(given, [given.pad], 'pad', 0)}"
+            yield f"kernel size: {_sizes(given, 'kernel', 1)}"
+            yield f"stride: {_sizes(given, 'stride', 1)}"
+            yield f"pad: {_sizes(given, 'pad', 0)}"
     else:
         yield f"({layer.type})"
     if display_lrm and layer.type in ("Convolution", "Deconvolution", "InnerProduct"):
         yield "lrm: " + ", ".join(f"{layer.param[at].lr_mult:g}" if at < len(layer.param) else "1" for at in range(2))
 
 
-def _sizes(given: Any, values: Any, name: str, default: int) -> str:
-    if given.HasField(f"{name}_h") or given.HasField(f"{name}_w"):
-        return f"{getattr(given, f'{name}_h')} x {getattr(given, f'{name}_w')}"
-    return " x ".join(map(str, values)) or str(default)
+def _sizes(given: Any, name: str, default: int) -> str:
+    return sizes(given, name, default).replace("x", " x ")
 
 
 def _edge_words(layer: Any) -> str:
@@ -158,10 +132,4 @@ def _edge_words(layer: Any) -> str:
 
 
 def _blob(name: str) -> str:
-    return _quoted(f"blob {name}")
-
-
-def _quoted(text: str) -> str:
-    """A string of Graphviz. Characters that mean something in the label of a box are taken as they are."""
-    escaped = re.sub(r'([\\"{}|<>])', r"\\\1", text).replace("\n", "\\n").replace("\0", "")
-    return f'"{escaped}"'
+    return quoted(f"blob {name}")

@@ -13,7 +13,10 @@ from mocha.cli.caffe import caffe
 from mocha.cli.check import check
 from mocha.cli.convert import convert
 from mocha.cli.demo import demo
+from mocha.cli.draw import draw
+from mocha.cli.filters import filters
 from mocha.cli.info import info
+from mocha.cli.plot import plot
 from mocha.cli.time import time
 from mocha.errors import MochaError
 
@@ -40,7 +43,7 @@ def main() -> None:
     """Mocha for Python: train nets of layers over named blobs."""
 
 
-for command in (demo, convert, caffe, time, check, info):
+for command in (demo, convert, caffe, draw, plot, filters, time, check, info):
     main.add_command(command)
 
 

@@ -6,6 +6,7 @@ The file is HDF5: one group a statistic (its name percent-encoded where it holds
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
@@ -18,11 +19,10 @@ from mocha.errors import ConfigError, FormatError
 from mocha.io import atomic_path, open_hdf5
 from mocha.io.hdf5 import reading
 from mocha.solvers import CoffeeBreak, Lounge, Solver, SolverState
+from mocha.visual import Statistics
 
 if TYPE_CHECKING:
     from mocha.net import Net
-
-Statistics = dict[str, dict[int, float]]
 
 
 def setup_coffee_lounge(
@@ -85,7 +85,7 @@ class _StatisticsFile(CoffeeBreak):
             self._lounge.changed = False
 
 
-def write_statistics(path: str | Path, statistics: Statistics) -> None:
+def write_statistics(path: str | Path, statistics: Mapping[str, Mapping[int, float]]) -> None:
     """Write a statistics file, atomically.
 
     Args:
@@ -109,7 +109,7 @@ def _quoted(name: str) -> str:
 
 
 def read_statistics(path: str | Path) -> Statistics:
-    """Read a statistics file: name -> iteration -> number.
+    """Read a statistics file: name -> iteration -> number, in a dictionary that a notebook shows with its curves.
 
     Args:
         path: what `setup_coffee_lounge` had statistics saved into.
@@ -117,7 +117,7 @@ def read_statistics(path: str | Path) -> Statistics:
     Raises:
         FormatError: it is damaged, or something else.
     """
-    statistics: Statistics = {}
+    statistics = Statistics()
     with open_hdf5(path) as file, reading(path):
         for name, group in file.items():
             statistics[unquote(name)] = _series(path, name, group)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import html
 from collections.abc import Iterable, Mapping
 
 from mocha.errors import StateError, did_you_mean
@@ -109,6 +110,9 @@ class Program:
             f"memory of computed values: {memory(plan.arena_bytes)} with reuse, {memory(plan.separate_bytes)} without "
             f"({saved:.0f} % saved)"
         )
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(str(self))}</pre>"
 
 
 def build_program(

@@ -22,6 +22,7 @@ from typing import Any, ClassVar, NoReturn, Self, dataclass_transform
 
 from mocha.errors import ConfigError, did_you_mean
 from mocha.graph import Graph, Value
+from mocha.layers.facts import facts
 from mocha.ops import Shape, Spec
 from mocha.parameters import ParameterSpec
 
@@ -147,6 +148,13 @@ class Layer(_Record, ABC):
         Returns:
             the values of the tops; of the bottoms anew, if the layer works in place.
         """
+
+    def tell(self) -> tuple[str, list[str]]:
+        """For listings and pictures: the type, and the main properties in a few words each.
+
+        The properties are those that are not the default, unless you override it.
+        """
+        return type(self).__name__.removesuffix("Layer"), facts(self)
 
     def settle(self, field: str, value: object) -> None:
         """Set a property to its normal form, while the layer is being made."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,13 +17,17 @@ from mocha.errors import ConfigError, MochaError, StateError, TopologyError, did
 from mocha.graph import Graph, Phase, Program, Section, Value, build_program, derive_gradients
 from mocha.layers import Layer, OutputLayer, SourceLayer
 from mocha.layers.base import key_of
-from mocha.net.listing import describe
+from mocha.net.listing import describe, element
+from mocha.net.picture import net_picture
 from mocha.net.statistics import RunningMeans
 from mocha.net.topology import check_names, checked_layers, sorted_layers
 from mocha.net.views import BlobView, ParameterView
 from mocha.ops import Array, Spec
 from mocha.parameters import Parameter
 from mocha.random import checked_seed
+from mocha.visual.graphviz import write_graph
+from mocha.visual.net_picture import net_dot
+from mocha.visual.page import card, paragraph
 
 
 @dataclasses.dataclass(frozen=True)
@@ -260,6 +266,28 @@ class Net:
             self._frozen = layers
             self.version += 1
             self._executables.clear()
+
+    def draw(
+        self, path: str | os.PathLike[str], *, direction: str = "TB", blobs: bool = False, phase: str = "train"
+    ) -> Path:
+        """Draw the net: a box a layer, an arrow a blob.
+
+        Args:
+            path: the file; its ending says the format: .svg, .png, .pdf, or .dot for a description in the language of
+                Graphviz. All but the last need Graphviz's program ``dot``.
+            direction: where arrows lead: "TB" (top to bottom), "LR", "BT" or "RL".
+            blobs: draw blobs as nodes too, and each layer as one. Else normalisations and activations stand in the box
+                of the layer before them, where nobody else reads what lies between.
+            phase: "train" or "test": in which operations are counted.
+
+        Returns:
+            the path.
+
+        Raises:
+            ConfigError: a direction, phase or format that cannot be.
+            MochaError: Graphviz is not installed, or fails.
+        """
+        return write_graph(path, net_dot(net_picture(self, _checked_phase(phase)), direction, blobs=blobs))
 
     # -- running
 
@@ -502,6 +530,12 @@ class Net:
 
     def __str__(self) -> str:
         return describe(self)
+
+    def _repr_html_(self) -> str:
+        try:
+            return element(self)
+        except MochaError as error:  # its backend was shut down
+            return card(repr(self), paragraph(str(error)))
 
     def __repr__(self) -> str:
         return f"<net {self.name!r}: {len(self.layers)} layers on the {self.backend.name} backend>"

@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from mocha.errors import ShapeError
 from mocha.graph import Section, Value
-from mocha.ops import Array
+from mocha.ops import Array, Shape
+from mocha.visual.page import card, table
 
 if TYPE_CHECKING:
     from mocha.net.net import Net
@@ -29,6 +30,7 @@ class Predictor:
     def __init__(self, net: Net, blob: str) -> None:
         self._net = net
         self._executable = net.predicting(blob)
+        self._name = blob
         self._blob = self._executable.program.find(blob)
         self._inputs = self._executable.program.inputs
 
@@ -66,12 +68,25 @@ class Predictor:
         pieces = [self._run([_batch(array, start, batch) for array in given]) for start in range(0, count, batch)]
         return np.concatenate(pieces)[:count] if pieces else np.empty((0, *self._blob.shape[1:]), self._blob.dtype)
 
+    def __repr__(self) -> str:
+        return f"<predictor of {self._name!r} of net {self._net.name!r} from {', '.join(map(repr, self.inputs))}>"
+
+    def _repr_html_(self) -> str:
+        rows = [("from", v.name, per_example(v.shape)) for v in self._inputs]
+        rows.append(("to", self._name, per_example(self._blob.shape)))
+        return card(f"predictor of net {self._net.name!r}", table(("", "blob", "shape"), rows))
+
     def _fits(self, array: Array, value: Value) -> bool:
         return array.shape[1:] == value.shape[1:] and array.ndim == len(value.shape)
 
     def _run(self, batch: list[Array]) -> Array:
         self._executable.run(Section.FORWARD, feeds={v.name: a for v, a in zip(self._inputs, batch, strict=True)})
         return self._executable.read(self._blob)
+
+
+def per_example(shape: Shape) -> str:
+    """A shape for any number of examples: (64, 1, 28, 28) -> 'nx1x28x28'."""
+    return "x".join(["n", *map(str, shape[1:])])
 
 
 def _batch(array: Array, start: int, size: int) -> Array:

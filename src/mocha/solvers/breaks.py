@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from mocha.errors import ConfigError
+from mocha.visual import Statistics
 
 if TYPE_CHECKING:
     from mocha.net import Net
@@ -28,7 +29,7 @@ class Lounge:
     """
 
     def __init__(self) -> None:
-        self.statistics: dict[str, dict[int, float]] = {}
+        self.statistics = Statistics()
         self.iteration = 0
         self.changed = False
 
@@ -40,6 +41,9 @@ class Lounge:
     def get_statistics(self, key: str) -> dict[int, float]:
         """Iteration -> number; empty for an unknown key."""
         return self.statistics.get(key, {})
+
+    def _repr_html_(self) -> str:
+        return self.statistics._repr_html_()
 
 
 class CoffeeBreak:
@@ -113,6 +117,11 @@ class ScheduledBreak:
             raise ConfigError(
                 "add_coffee_break: give every_n_iter or every_n_epoch; without either the break never happens."
             )
+
+    @property
+    def when(self) -> str:
+        """When it is due, in words."""
+        return f"every {self.every_n_iter} iterations" if self.every_n_iter else f"every {self.every_n_epoch} epochs"
 
     def due(self, iteration: int, epoch: int) -> bool:
         """Whether it is time. Iterations take precedence if both are given."""

@@ -22,6 +22,7 @@ from mocha.solvers.methods import Parameters, SolverMethod
 from mocha.solvers.parameters import check_parameters
 from mocha.solvers.program import training_program
 from mocha.solvers.state import SolverState
+from mocha.visual.page import card, details, facts_table, statistics_element
 
 _numbers = itertools.count()
 
@@ -236,3 +237,13 @@ class Solver:
         limit = self.params["max_iter"]
         ends = "no limit" if limit == math.inf else f"{limit} iterations"
         return f"<solver {self.method.name}, {ends}, {len(self.breaks)} breaks>"
+
+    def _repr_html_(self) -> str:
+        params = [(name, repr(value)) for name, value in self.params.items()]
+        breaks = [(type(scheduled.coffee).__name__, scheduled.when) for scheduled in self.breaks]
+        return card(
+            repr(self).strip("<>"),
+            details("parameters", facts_table(params)),
+            details("coffee breaks", facts_table(breaks)) if breaks else "",
+            statistics_element(self.lounge.statistics),
+        )

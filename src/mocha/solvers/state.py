@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mocha.backends import Executable
-from mocha.errors import ConfigError, did_you_mean
+from mocha.errors import ConfigError, MochaError, did_you_mean
+from mocha.visual.page import card, facts_table
 
 if TYPE_CHECKING:
     from mocha.io import Snapshot
@@ -75,3 +77,13 @@ class SolverState:
             return losses[name]
         known = ["iter", "obj_val", *self.scalars, *losses]
         raise ConfigError(f"there is no number {name!r} in the solver's state. {did_you_mean(name, known)}")
+
+    def _repr_html_(self) -> str:
+        facts = [("iteration", str(self.iteration))]
+        with contextlib.suppress(MochaError):  # the net was closed since
+            losses = self.losses
+            facts.append(("objective", f"{math.fsum(losses.values()):.6g}"))
+            facts += [(name, f"{value:.6g}") for name, value in losses.items()] if len(losses) > 1 else []
+        facts += [(name.replace("_", " "), f"{value:.6g}") for name, value in self.scalars.items()]
+        facts += [("ended because", self.stop_reason)] if self.stop_reason else []
+        return card("state of a training", facts_table(facts))

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from mocha.io import atomic_path
 from mocha.ops import Array
-from mocha.optional import optional
+from mocha.visual.figures import new_figure, save_figure
+from mocha.visual.sheet import filter_sheet
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,19 +59,16 @@ def report_picture(
     grid = figure.add_gridspec(2, 2, hspace=0.35, wspace=0.2, top=0.9, bottom=0.07, left=0.08, right=0.95)
     _learning_curve(figure.add_subplot(grid[0, 0]), objective, accuracy)
     _confusion(figure.add_subplot(grid[0, 1]), confusion)
-    _tiles(figure, grid[1, 0], "First-layer filters", list(filters), [""] * len(filters), symmetric=True)
+    _filters(figure.add_subplot(grid[1, 0]), filters)
     shown = mistakes[:24]
     captions = [f"{m.label} seen as {m.guess}\n{100 * m.confidence:.0f} %" for m in shown]
     heading = f"Surest mistakes, {len(shown)} of {_wrong(confusion)}"
-    _tiles(figure, grid[1, 1], heading, [m.image for m in shown], captions, symmetric=False)
-    target = Path(path)
-    with atomic_path(target) as temporary:
-        figure.savefig(temporary, dpi=110, format=target.suffix.lstrip(".") or "png")
-    return target
+    _tiles(figure, grid[1, 1], heading, [m.image for m in shown], captions)
+    return save_figure(figure, path)
 
 
 def _figure(title: str) -> Any:
-    figure = optional("matplotlib.figure", "drawing").Figure(figsize=(13, 10.5))
+    figure = new_figure(13, 10.5)
     figure.suptitle(title, fontsize=14)
     return figure
 
@@ -111,23 +108,26 @@ def _wrong(confusion: Array) -> int:
     return int(confusion.sum() - np.trace(confusion))
 
 
-def _tiles(
-    figure: Any, place: Any, heading: str, images: Sequence[Array], captions: Sequence[str], *, symmetric: bool
-) -> None:
-    """Small pictures in a grid."""
+def _filters(axes: Any, filters: Array) -> None:
+    """The sheet of the filters."""
+    axes.set_title("First-layer filters")
+    axes.axis("off")
+    axes.imshow(filter_sheet(filters[:, None], zoom=12), interpolation="nearest")
+
+
+def _tiles(figure: Any, place: Any, heading: str, images: Sequence[Array], captions: Sequence[str]) -> None:
+    """Small pictures in a grid, each with its caption."""
     frame = figure.add_subplot(place)
-    frame.set_title(heading, pad=24 if captions and captions[0] else 6)
+    frame.set_title(heading, pad=24 if captions else 6)
     frame.axis("off")
     if not images:
         frame.text(0.5, 0.5, "none", ha="center")
         return
     columns = max(4, int(np.ceil(np.sqrt(len(images) * 1.5))))
     rows = -(-len(images) // columns)
-    inner = place.subgridspec(rows, columns, hspace=0.5 if captions[0] else 0.1, wspace=0.1)
+    inner = place.subgridspec(rows, columns, hspace=0.5, wspace=0.1)
     for number, (image, caption) in enumerate(zip(images, captions, strict=True)):
         axes = figure.add_subplot(inner[number // columns, number % columns])
-        reach = float(np.abs(image).max()) if symmetric else None
-        axes.imshow(image, cmap="gray", vmin=None if reach is None else -reach, vmax=reach)
+        axes.imshow(image, cmap="gray")
         axes.axis("off")
-        if caption:
-            axes.set_title(caption, fontsize=6, pad=1)
+        axes.set_title(caption, fontsize=6, pad=1)

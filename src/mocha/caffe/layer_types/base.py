@@ -10,6 +10,7 @@ from typing import Any, ClassVar, NoReturn
 import numpy as np
 
 from mocha import ops
+from mocha.caffe.facts import facts
 from mocha.caffe.fillers import filler
 from mocha.errors import ConfigError, ShapeError
 from mocha.graph import Graph, Value
@@ -65,6 +66,10 @@ class CaffeLayer(Layer):
     def kind(self) -> str:
         """The type as the message has it."""
         return str(self.about.type)
+
+    def tell(self) -> tuple[str, list[str]]:
+        """Type and properties as the message has them."""
+        return self.kind, facts(self.about)
 
     def _check_counts(self) -> None:
         for what, names, (low, high) in (

@@ -1,0 +1,62 @@
+"""Figures by matplotlib: made, and written as a whole or not at all."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+from mocha.errors import ConfigError
+from mocha.io import atomic_path
+from mocha.optional import optional
+
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F3C8D", "#222222")
+"""Colours that also those can tell apart who see fewer of them (after Okabe and Ito)."""
+
+
+def new_figure(width: float, height: float) -> Any:
+    """An empty figure, sizes in inches.
+
+    Raises:
+        MochaError: matplotlib is not installed.
+    """
+    return optional("matplotlib.figure", "drawing").Figure(figsize=(width, height))
+
+
+def save_figure(figure: Any, path: str | os.PathLike[str], dpi: int = 110) -> Path:
+    """Write a figure; the file's ending says the format: .png, .svg, .pdf, and what else matplotlib knows.
+
+    Raises:
+        ConfigError: matplotlib does not know the format.
+    """
+    target = Path(path)
+    form = check_format(figure, target)
+    with atomic_path(target) as temporary:
+        figure.savefig(temporary, dpi=dpi, format=form)
+    return target
+
+
+def check_format(figure: Any, target: Path) -> str:
+    """The format that a file's ending says; png without one.
+
+    Raises:
+        ConfigError: matplotlib does not know it.
+    """
+    form = target.suffix.lstrip(".").lower() or "png"
+    if form not in figure.canvas.get_supported_filetypes():
+        raise ConfigError(f"{target}: .{form} is no format of pictures that matplotlib knows; use .png, .svg or .pdf.")
+    return form
+
+
+def figure_svg(figure: Any) -> str:
+    """A figure as an element of a page."""
+    buffer = io.StringIO()
+    with optional("matplotlib", "drawing").rc_context({"svg.fonttype": "none"}):
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    return svg_element(buffer.getvalue())
+
+
+def svg_element(text: str) -> str:
+    """The element of an SVG file, without what stands before it."""
+    return text[text.index("<svg") :]
