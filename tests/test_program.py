@@ -10,7 +10,7 @@ import pytest
 
 from mocha import FormatError, read_statistics
 from mocha.data import find_mnist, write_digits
-from mocha.data.mnist import convert_mnist
+from mocha.data.converters.mnist import convert_mnist
 from mocha.io import read_model, read_snapshot
 
 PROGRAM = Path(__file__).parents[1] / "examples" / "mnist" / "mnist.py"

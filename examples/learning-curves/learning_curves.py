@@ -4,6 +4,7 @@ import h5py
 
 from mocha import *
 from mocha.models import lenet
+from mocha.visual import plot_statistics
 
 ITERATIONS = 5000
 
@@ -47,3 +48,9 @@ train("as-it-should-be")
 train("too-slow", rate=0.0001)
 train("too-fast", rate=0.1)
 train("few-digits", count=1000)
+
+rates = ("as-it-should-be", "too-slow", "too-fast")
+plot_statistics({name: read_statistics(f"{name}.h5") for name in rates}, "rates.png", keys=["obj_val"], smooth=25)
+for name in ("as-it-should-be", "few-digits"):
+    both = ["obj_val", "loss"]
+    plot_statistics({name: read_statistics(f"{name}.h5")}, f"{name}.png", keys=both, smooth=25, log=True)

@@ -6,7 +6,7 @@
 import numpy as np
 
 from mocha import *
-from mocha.visual import sheet
+from mocha.visual import save_image, sheet
 
 BATCH, HIDDEN, LATENT = 100, 400, 50
 
@@ -66,5 +66,6 @@ with DefaultBackend() as backend:
         net.forward(phase="test")
         samples = net.blobs["image"].reshape(-1, 28, 28)
 
-sheet(np.stack([shown, again], axis=1).reshape(-1, 28, 28), "reconstructions.png", columns=10)
-sheet(samples, "samples.png", columns=10)
+pairs = np.stack([shown, again], axis=1).reshape(-1, 28, 28)
+for name, images in (("reconstructions", pairs), ("samples", samples)):
+    save_image(sheet(images, columns=10, zoom=3, symmetric=False), f"{name}.png")

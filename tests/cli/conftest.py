@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from mocha.cli import main
-from mocha.data.mnist import FILES
+from mocha.data.converters.mnist import FILES
 
 
 @pytest.fixture

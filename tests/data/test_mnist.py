@@ -20,7 +20,7 @@ from mocha.data import (
     load_mnist,
     read_idx,
 )
-from mocha.data.mnist import FILES
+from mocha.data.converters.mnist import FILES
 from mocha.errors import FormatError, MochaError
 
 

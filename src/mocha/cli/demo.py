@@ -9,10 +9,10 @@ import click
 import numpy as np
 
 from mocha.backends import AbstractBackend, Backend, DefaultBackend, backend_types
-from mocha.cli.convert import located_mnist
+from mocha.cli.convert.mnist import located_mnist
 from mocha.coffee import Snapshot, TrainingSummary, ValidationPerformance, setup_coffee_lounge
 from mocha.data import DataTransformers, download_mnist, load_digits, load_mnist
-from mocha.data.mnist import Digits
+from mocha.data.converters.mnist import Digits
 from mocha.errors import MochaError
 from mocha.layers import AccuracyLayer, MemoryDataLayer, SoftmaxLayer, SoftmaxLossLayer
 from mocha.models import lenet

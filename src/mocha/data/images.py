@@ -7,12 +7,14 @@ the second as it saw the first. (Caffe's scripts resize in another way: `mocha.c
 from __future__ import annotations
 
 import os
+import struct
+import zlib
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from mocha.errors import ConfigError, FormatError
+from mocha.errors import ConfigError, FormatError, ShapeError
 from mocha.optional import optional
 
 Pixels = npt.NDArray[np.uint8]
@@ -21,6 +23,14 @@ Pixels = npt.NDArray[np.uint8]
 Fit = Literal["stretch", "crop", "pad"]
 
 FITS: tuple[Fit, ...] = ("stretch", "crop", "pad")
+
+# What Pillow raises when a file is damaged, beside its own exceptions; found by damaging files at random.
+_DAMAGE = (
+    OSError, ValueError, SyntaxError, EOFError, MemoryError, ArithmeticError, LookupError, TypeError, AttributeError,
+    struct.error, zlib.error,
+)  # fmt: skip
+
+_MOST_PIXELS = 1 << 28
 
 ENDINGS = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 """Endings of files that are taken for images when a folder is searched, in lower case."""
@@ -38,7 +48,7 @@ def open_image(path: str | os.PathLike[str]) -> Any:
         with pillow.open(path) as image:
             image.load()
             return image
-    except (OSError, ValueError, SyntaxError, EOFError, MemoryError, pillow.DecompressionBombError) as error:
+    except (*_DAMAGE, pillow.DecompressionBombError) as error:
         raise FormatError(f"{os.fspath(path)}: no image can be read ({error}). Check the path and the file.") from error
 
 
@@ -60,7 +70,10 @@ def read_image(path: str | os.PathLike[str], *, color: bool = True) -> Pixels:
 
 
 def _bytes(image: Any, color: bool) -> Pixels:
-    turned = optional("PIL.ImageOps", "reading images").exif_transpose(image)
+    try:
+        turned = optional("PIL.ImageOps", "reading images").exif_transpose(image)
+    except _DAMAGE:  # the note of the camera is damaged, the picture is not
+        turned = image
     if turned.mode.startswith("I"):  # whole numbers of 16 bits or more
         values = np.clip(np.asarray(turned, np.int64) >> 8, 0, 255).astype(np.uint8)
         return np.repeat(values[:, :, None], 3 if color else 1, axis=2)
@@ -86,6 +99,7 @@ def fit_image(image: Pixels, size: tuple[int, int], fit: Fit = "stretch") -> Pix
 
     Raises:
         ConfigError: a size or `fit` that cannot be.
+        ShapeError: keeping the proportions of so long an image would take too much memory.
     """
     height, width = size
     if min(size) < 1 or fit not in FITS:
@@ -93,6 +107,10 @@ def fit_image(image: Pixels, size: tuple[int, int], fit: Fit = "stretch") -> Pix
     old_height, old_width = image.shape[:2]
     scale = {"crop": max, "pad": min, "stretch": max}[fit](height / old_height, width / old_width)
     new = size if fit == "stretch" else (max(1, round(old_height * scale)), max(1, round(old_width * scale)))
+    if new[0] * new[1] > _MOST_PIXELS:
+        raise ShapeError(
+            f"an image of {old_height}x{old_width} pixels cannot be cropped to {height}x{width}: too long."
+        )
     if fit != "crop":
         resized = _resized(image, new)
         if fit == "stretch":

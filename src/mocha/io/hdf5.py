@@ -198,6 +198,21 @@ def read_array(dataset: Any, *, kinds: str = "f") -> Array:
     Raises:
         FormatError: another kind, too many axes, more data than the file can hold, or data outside the file.
     """
+    check_readable(dataset, kinds=kinds)
+    values = np.asarray(dataset[()])
+    return np.ascontiguousarray(values, dataset.dtype.newbyteorder("=")).reshape(dataset.shape)
+
+
+def check_readable(dataset: Any, *, kinds: str = "f") -> None:
+    """A dataset must be one that may be read, as a whole or slice by slice.
+
+    Args:
+        dataset: an open h5py dataset.
+        kinds: the kinds of element type that are accepted, as NumPy's letters.
+
+    Raises:
+        FormatError: another kind, too many axes, more data than the file can hold, or data outside the file.
+    """
     check_inside(dataset)
     where = f"{dataset.file.filename}: dataset {dataset.name!r}"
     dtype = dataset.dtype
@@ -208,8 +223,6 @@ def read_array(dataset: Any, *, kinds: str = "f") -> Array:
     claimed, stored = dataset.size * dtype.itemsize, dataset.id.get_storage_size()
     if claimed > max(_SMALL, _MAX_COMPRESSION * stored):
         raise FormatError(f"{where} claims {claimed} bytes but stores {stored}: the file is damaged. Make it again.")
-    values = np.asarray(dataset[()])
-    return np.ascontiguousarray(values, dtype.newbyteorder("=")).reshape(dataset.shape)
 
 
 _KINDS = {"f": "floating-point numbers", "fiu": "floating-point or whole numbers"}

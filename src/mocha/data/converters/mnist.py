@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from mocha.data.idx import read_idx
+from mocha.data.converters.idx import read_idx
+from mocha.data.converters.places import PATIENCE, cache_directory, places
 from mocha.errors import FormatError, MochaError
 from mocha.io.atomic import atomic_path
 from mocha.io.hdf5 import load_h5py
@@ -36,13 +35,7 @@ _SHA256 = {
     "test_labels": "f7ae60f92e00ed6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
 }
 
-_PATIENCE = 5.0  # seconds without an answer before a mirror is given up
 _SLICE = 4096  # images that are converted at once
-
-
-def default_directory() -> Path:
-    """Where MNIST is downloaded to: ``mocha/mnist`` in the user's cache directory."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mocha" / "mnist"
 
 
 def find_mnist(directory: Path | None = None) -> Path | None:
@@ -52,19 +45,7 @@ def find_mnist(directory: Path | None = None) -> Path | None:
         directory: looked into first; then ``$MOCHA_DATA`` and ``mnist`` in it, the user's cache directory,
             ``data/mnist`` in ``$MOCHA_SHARED``, and ``../shared/data/mnist``.
     """
-    return next((place for place in _places(directory) if all(_file_in(place, part) for part in FILES)), None)
-
-
-def _places(directory: Path | None) -> Iterator[Path]:
-    if directory is not None:
-        yield Path(directory)
-    if data := os.environ.get("MOCHA_DATA"):
-        yield Path(data)
-        yield Path(data) / "mnist"
-    yield default_directory()
-    if shared := os.environ.get("MOCHA_SHARED"):
-        yield Path(shared) / "data" / "mnist"
-    yield Path("..") / "shared" / "data" / "mnist"
+    return next((place for place in places("mnist", directory) if all(_file_in(place, part) for part in FILES)), None)
 
 
 def _file_in(directory: Path, part: str) -> Path | None:
@@ -98,7 +79,7 @@ def download_mnist(cache_dir: Path | None = None) -> Path:
     """Download what is missing of MNIST (11 MB) and check it.
 
     Args:
-        cache_dir: where to; None means `default_directory`.
+        cache_dir: where to; None means ``mocha/mnist`` in the user's cache directory.
 
     Returns:
         the directory.
@@ -106,9 +87,9 @@ def download_mnist(cache_dir: Path | None = None) -> Path:
     Raises:
         MochaError: no mirror can be reached or gives the right files, or pooch is not installed.
     """
-    target = Path(cache_dir) if cache_dir is not None else default_directory()
+    target = Path(cache_dir) if cache_dir is not None else cache_directory("mnist")
     pooch = optional("pooch", "downloading")
-    fetch = pooch.HTTPDownloader(timeout=_PATIENCE)
+    fetch = pooch.HTTPDownloader(timeout=PATIENCE)
     mirrors, reasons = list(MIRRORS), []
     for part, name in FILES.items():
         while mirrors:

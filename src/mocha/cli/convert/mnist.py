@@ -1,4 +1,4 @@
-"""`mocha convert`: data sets from their original files to HDF5."""
+"""`mocha convert mnist`: MNIST from its original files."""
 
 from __future__ import annotations
 
@@ -6,21 +6,13 @@ from pathlib import Path
 
 import click
 
+from mocha.cli.convert.options import known_set_options, located
 from mocha.data import convert_mnist, download_mnist, find_mnist
 from mocha.errors import FormatError
-from mocha.random import DEFAULT_SEED
 
 
-@click.group()
-def convert() -> None:
-    """Convert data sets from their original files to the HDF5 files that data layers read."""
-
-
-@convert.command()
-@click.option("--data", type=click.Path(path_type=Path, file_okay=False), help="Folder with the four original files.")
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path("."), help="Where to write.")
-@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=DEFAULT_SEED, help="Of the random order.")
-@click.option("--download", is_flag=True, help="Download the files (11 MB) if they are not found.")
+@click.command()
+@known_set_options("MNIST", "Folder with the four original files", "11 MB")
 def mnist(data: Path | None, out: Path, seed: int, download: bool) -> None:
     """Convert MNIST, as Mocha's first example wants it.
 
@@ -28,13 +20,7 @@ def mnist(data: Path | None, out: Path, seed: int, download: bool) -> None:
     train-data-list.txt and test-data-list.txt. The original files are looked for in --data, $MOCHA_DATA, the user's
     cache and ../shared/data/mnist.
     """
-    folder = located_mnist(data)
-    if folder is None:
-        if not download:
-            raise FormatError(
-                "MNIST was not found. Give its folder with --data or in MOCHA_DATA, or let --download get it (11 MB)."
-            )
-        folder = download_mnist()
+    folder = located("MNIST", "11 MB", located_mnist(data), download_mnist if download else None)
     click.echo(f"Reading {folder}")
     for path in convert_mnist(folder, out, seed):
         click.echo(f"Wrote {path}")

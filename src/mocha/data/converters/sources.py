@@ -1,0 +1,233 @@
+"""Where images and their labels are listed: folders of classes, Caffe's image lists, tables."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import dataclasses
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TextIO
+
+import numpy as np
+
+from mocha.data.converters.labels import LabelKind, LabelReader, LabelTable, checked_names
+from mocha.data.converters.splits import Indices, SplitReader
+from mocha.data.images import ENDINGS
+from mocha.errors import ConfigError, FormatError, did_you_mean
+
+SPLIT_FOLDERS = {"train": "train", "training": "train", "test": "test", "testing": "test", "val": "val",
+                 "valid": "val", "validation": "val"}  # fmt: skip
+"""Names of folders that are taken for splits, if there are no others beside them."""
+
+IMAGE_COLUMN, LABEL_COLUMN, SPLIT_COLUMN = "ImageName", "Label", "TrainTest"
+"""The columns that Mocha.jl's example of a converter read."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Listing:
+    """Images, one after the other.
+
+    Attributes:
+        root: the folder that names are relative to.
+        names: of the files.
+        labels: of the images.
+        splits: those that the source names itself.
+        passed_over: files that are no images by their names.
+    """
+
+    root: Path
+    names: list[str]
+    labels: LabelTable
+    splits: dict[str, Indices] | None = None
+    passed_over: int = 0
+
+
+# -- folders
+
+
+def from_folder(source: Path) -> Listing:
+    """A folder with one sub-folder a class, in which images lie at any depth.
+
+    Classes are numbered in the order of the sorted names. Where the sub-folders are splits by their names (train,
+    test, val) and hold folders themselves, these are the classes, the same for all splits. Hidden files and folders
+    are passed over.
+
+    Raises:
+        FormatError: there are no sub-folders, or one has no images, or images lie beside them.
+    """
+    top = _folders(source)
+    splits = SplitReader() if top and all(_is_split(source / name) for name in top) else None
+    if splits is None:
+        parts = [(name, "", name) for name in top]
+    else:
+        parts = [(f"{name}/{inner}", SPLIT_FOLDERS[name.lower()], inner) for name in top
+                 for inner in _folders(source / name)]  # fmt: skip
+    classes = checked_names(sorted({inner for _, _, inner in parts}))
+    number = {name: place for place, name in enumerate(classes)}
+    names: list[str] = []
+    labels: list[int] = []
+    passed_over = 0
+    for part, split, inner in parts:
+        before = len(names)
+        for name in _files(source, part):
+            if os.path.splitext(name)[1].lower() in ENDINGS:
+                names.append(name)
+            else:
+                passed_over += 1
+        found = len(names) - before
+        if found == 0:
+            raise FormatError(f"{source / part}: the folder of a class, but without images. Take it away, or fill it.")
+        labels += [number[inner]] * found
+        if splits is not None:
+            for _ in range(found):
+                splits.add(split, part)
+    values = np.array(labels, np.float64).reshape(-1, 1)
+    table = LabelTable(values, classes, True)
+    return Listing(source, names, table, None if splits is None else splits.finish(), passed_over)
+
+
+def _is_split(folder: Path) -> bool:
+    inner = [entry for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith(".")]
+    return folder.name.lower() in SPLIT_FOLDERS and len(inner) > 0
+
+
+def _folders(folder: Path) -> list[str]:
+    entries = [entry for entry in os.scandir(folder) if not entry.name.startswith(".")]
+    astray = sorted(e.name for e in entries if not e.is_dir() and os.path.splitext(e.name)[1].lower() in ENDINGS)
+    names = sorted(entry.name for entry in entries if entry.is_dir())
+    if astray or not names:
+        what = f"the image {astray[0]!r} lies in no folder of a class" if astray else "there are no folders in it"
+        raise FormatError(
+            f"{folder}: {what}. Expected one sub-folder a class, with its images; for others give an image list or a "
+            "CSV file."
+        )
+    return names
+
+
+def _files(source: Path, part: str) -> Iterator[str]:
+    """All files below a folder, relative to the source, in sorted order. Links are followed, but never in a circle."""
+    seen = set()
+    for place, folders, files in os.walk(source / part, followlinks=True):
+        about = os.stat(place)
+        if (about.st_dev, about.st_ino) in seen:
+            folders.clear()
+            continue
+        seen.add((about.st_dev, about.st_ino))
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        inside = os.path.relpath(place, source)
+        yield from (os.path.join(inside, name) for name in sorted(files) if not name.startswith("."))
+
+
+# -- lists
+
+
+def from_list(source: Path, root: Path | None, kind: LabelKind, count: int) -> Listing:
+    """An image list as Caffe has them: a line has a path, which may have blanks in it, and its labels.
+
+    Args:
+        source: the text file.
+        root: what is put before the paths; None: relative paths are seen from the list's folder.
+        kind: of the labels.
+        count: labels in a line, the last fields of it.
+
+    Raises:
+        ConfigError: `count` is not a whole number above 0.
+        FormatError: the file is no such list.
+    """
+    if isinstance(count, bool) or not isinstance(count, (int, np.integer)) or count < 1:
+        raise ConfigError(f"label_count is {count!r}; expected a whole number above 0.")
+    names, labels = [], LabelReader(kind, count)
+    with _text(source, "a list of images, one 'path label' a line") as file:
+        for number, line in enumerate(file, 1):
+            if not line.strip():
+                continue
+            where = f"{source}, line {number}"
+            fields = line.strip().rsplit(None, count)
+            if len(fields) <= count:
+                raise FormatError(
+                    f"{where}: {line.strip()[:100]!r}; expected the path of an image and {count} label"
+                    f"{'s' if count > 1 else ''}, with blanks between."
+                )
+            names.append(_name(fields[0], root, where))
+            labels.add(fields[1:], where)
+    return Listing(root if root is not None else source.parent, _some(names, source), labels.finish())
+
+
+@contextlib.contextmanager
+def _text(source: Path, what: str) -> Iterator[TextIO]:
+    """A text file, open; whatever else it is ends in a message."""
+    try:
+        with source.open(encoding="utf-8-sig", newline="") as file:
+            yield file
+    except UnicodeDecodeError as error:
+        raise FormatError(f"{source}: expected {what}, in UTF-8; found other bytes ({error.reason}).") from error
+
+
+def _name(text: str, root: Path | None, where: str) -> str:
+    if not text or "\0" in text:
+        raise FormatError(f"{where}: {text!r} is not the path of an image.")
+    return text.lstrip("/") if root is not None else text  # Caffe puts root and path together as texts
+
+
+def _some(names: list[str], source: Path) -> list[str]:
+    if not names:
+        raise FormatError(f"{source}: there are no images in it. Expected one a line.")
+    return names
+
+
+# -- tables
+
+
+def from_table(
+    source: Path,
+    root: Path | None,
+    kind: LabelKind,
+    image_column: str | None,
+    label_columns: Sequence[str],
+    split_column: str | None,
+) -> Listing:
+    """A CSV file with a header; ``.tsv``: with tabs. See `convert_images` for the arguments.
+
+    Raises:
+        ConfigError: a column that was asked for is not there.
+        FormatError: the file is no such table.
+    """
+    with _text(source, "a CSV file with a header") as file:
+        rows = csv.reader(file, delimiter="\t" if source.suffix.lower() == ".tsv" else ",", strict=True)
+        try:
+            head = [name.strip() for name in next(rows, [])]
+            image = column_of(head, image_column or IMAGE_COLUMN, source)
+            chosen = [column_of(head, name, source) for name in label_columns or (LABEL_COLUMN,)]
+            if split_column is None and SPLIT_COLUMN in head:
+                split_column = SPLIT_COLUMN
+            split = None if split_column is None else column_of(head, split_column, source)
+            names, labels, splits = [], LabelReader(kind, len(chosen)), SplitReader()
+            for row in rows:
+                if not row:
+                    continue
+                where = f"{source}, line {rows.line_num}"
+                if len(row) != len(head):
+                    raise FormatError(f"{where}: {len(row)} fields; expected {len(head)}, as in the header.")
+                names.append(_name(row[image].strip(), root, where))
+                labels.add([row[place] for place in chosen], where)
+                if split is not None:
+                    splits.add(row[split], where)
+        except csv.Error as error:
+            raise FormatError(f'{source}, line {rows.line_num}: no CSV ({error}). Expected fields as "a,b".') from error
+    given = splits.finish() if split is not None else None
+    return Listing(root if root is not None else source.parent, _some(names, source), labels.finish(), given)
+
+
+def column_of(head: Sequence[str], name: str, source: Path) -> int:
+    """The place of a column in a header.
+
+    Raises:
+        ConfigError: there is none of this name, or there are several.
+    """
+    if head.count(name) != 1:
+        if name in head:
+            raise ConfigError(f"{source}: {head.count(name)} columns have the name {name!r}. Rename all but one.")
+        raise ConfigError(f"{source}: there is no column {name!r}. {did_you_mean(name, head)}")
+    return head.index(name)
