@@ -52,5 +52,5 @@ train("few-digits", count=1000)
 rates = ("as-it-should-be", "too-slow", "too-fast")
 plot_statistics({name: read_statistics(f"{name}.h5") for name in rates}, "rates.png", keys=["obj_val"], smooth=25)
 for name in ("as-it-should-be", "few-digits"):
-    both = ["obj_val", "loss"]
+    both = ["obj_val", "loss-softmax-loss"]
     plot_statistics({name: read_statistics(f"{name}.h5")}, f"{name}.png", keys=both, smooth=25, log=True)

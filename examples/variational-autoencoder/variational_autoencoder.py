@@ -68,4 +68,4 @@ with DefaultBackend() as backend:
 
 pairs = np.stack([shown, again], axis=1).reshape(-1, 28, 28)
 for name, images in (("reconstructions", pairs), ("samples", samples)):
-    save_image(sheet(images, columns=10, zoom=3, symmetric=False), f"{name}.png")
+    save_image(f"{name}.png", sheet(images, columns=10, zoom=3, symmetric=False))

@@ -208,7 +208,8 @@ def entropy(p, y):
 PAIRS = {
     "binary cross entropy": (
         BinaryCrossEntropyLossLayer, UNIT, UNIT[::-1] ** 2, entropy,
-        lambda p, y: -(y / p - (1 - y) / (1 - p)), lambda p, y: -np.log(p / (1 - p)), None,
+        lambda p, y: -(y / p - (1 - y) / (1 - p)), lambda p, y: -np.log(p / (1 - p)),
+        "loss-binary-cross-entropy-loss",
     ),
     "hinge": (
         HingeLossLayer, SCORES, np.tile(SIGNS, (3, 1)), lambda x, y: np.maximum(0, 1 - x * y),
@@ -233,7 +234,7 @@ def test_pairs(backend, pair, rank, dtype):
     close = {"rtol": 1e-4, "atol": 1e-5} if dtype is np.float32 else {"rtol": 1e-11, "atol": 1e-14}
     np.testing.assert_allclose(found[0], 0.6 / 3 * da(a, b), **close)
     np.testing.assert_allclose(found[1], 0.6 / 3 * db(a, b).reshape(rank), **close)
-    assert statistics == ({statistic: pytest.approx(float(loss))} if statistic else {})
+    assert statistics == {statistic: pytest.approx(float(loss))}
 
 
 @pytest.mark.parametrize("pair", PAIRS)

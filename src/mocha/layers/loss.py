@@ -14,16 +14,37 @@ from mocha.layers.base import Layer, class_axis, number
 from mocha.ops.class_weights import NORMALIZATIONS
 
 
-class LossLayer(Layer):
-    """What losses share: two bottoms, prediction and label, and a weight.
+class MinimisedLayer(Layer):
+    """A layer that gives a scalar for training to minimise.
+
+    The mean over an epoch is reported as ``<name>-<reported>``, so that a validation tells it.
+    """
+
+    n_bottoms: ClassVar[int | None] = 2
+    n_tops: ClassVar[int | None] = 0
+    reported: ClassVar[str] = "loss"
+    """What the mean over an epoch is called, behind the layer's name."""
+
+    def minimise(self, g: Graph, loss: Value, count: int) -> None:
+        """Make a scalar part of the objective, and report it.
+
+        Args:
+            g: the graph.
+            loss: the loss of a batch.
+            count: what it is a mean over.
+        """
+        g.objective(self.name, loss)
+        g.report(self.reported, loss, count=count)
+
+
+class LossLayer(MinimisedLayer):
+    """What most losses share: a prediction and a label, and a weight.
 
     Args:
         weight: factor of the loss in the objective, >= 0.
     """
 
     weight: float = 1.0
-    n_bottoms: ClassVar[int | None] = 2
-    n_tops: ClassVar[int | None] = 0
 
     def check(self) -> None:
         """The weight."""
@@ -73,18 +94,19 @@ class SoftmaxLossLayer(_HardLabelLossLayer):
     Examples:
         >>> loss = SoftmaxLossLayer(bottoms=["scores", "label"])
         >>> run_layers(loss, scores=[[0, 0], [0, 0]], label=[0, 1])
-        {'softmax-loss': 0.693147...}
+        {'softmax-loss': 0.693147..., 'softmax-loss-softmax-loss': 0.693147...}
         >>> weighted = SoftmaxLossLayer(weights=[3, 1], normalize="no", bottoms=["scores", "label"])
         >>> run_layers(weighted, scores=[[0, 0], [0, 0]], label=[0, 1])
-        {'softmax-loss': 1.386294...}
+        {'softmax-loss': 1.386294..., 'softmax-loss-softmax-loss': 1.386294...}
     """
 
     name: str = "softmax-loss"
+    reported = "softmax-loss"
 
     def lower(self, g: Graph, inputs: Sequence[Value], params: Sequence[Value]) -> Sequence[Value]:
         """One op."""
         op = ops.SoftmaxLoss(self.dim, float(self.weight), self._class_weights())
-        g.objective(self.name, g(op, *inputs))
+        self.minimise(g, g(op, *inputs), inputs[1].spec.size)
         return []
 
 
@@ -105,22 +127,21 @@ class MultinomialLogisticLossLayer(_HardLabelLossLayer):
     Examples:
         >>> loss = MultinomialLogisticLossLayer(bottoms=["p", "label"])
         >>> run_layers(loss, p=[[0.5, 0.5], [0.25, 0.75]], label=[0, 0])
-        {'multinomial-logistic-loss': 1.039720...}
+        {'multinomial-logistic-loss': 1.039720..., 'multinomial-logistic-loss-multinomial-logistic-loss': 1.039720...}
     """
 
     name: str = "multinomial-logistic-loss"
+    reported = "multinomial-logistic-loss"
 
     def lower(self, g: Graph, inputs: Sequence[Value], params: Sequence[Value]) -> Sequence[Value]:
         """One op."""
         op = ops.MultinomialLogisticLoss(self.dim, float(self.weight), self._class_weights())
-        g.objective(self.name, g(op, *inputs))
+        self.minimise(g, g(op, *inputs), inputs[1].spec.size)
         return []
 
 
 class SquareLossLayer(LossLayer):
     """loss = weight / (2 N) sum of (prediction - label)^2; both bottoms may get gradients.
-
-    The mean over an epoch is reported as ``<name>-square-loss``.
 
     Examples:
         >>> loss = SquareLossLayer(bottoms=["x", "target"])
@@ -129,12 +150,12 @@ class SquareLossLayer(LossLayer):
     """
 
     name: str = "square-loss"
+    reported = "square-loss"
 
     def lower(self, g: Graph, inputs: Sequence[Value], params: Sequence[Value]) -> Sequence[Value]:
         """One op."""
         loss = g(ops.SquareLoss(float(self.weight)), *inputs)
-        g.objective(self.name, loss)
-        g.report("square-loss", loss, count=inputs[0].shape[0])
+        self.minimise(g, loss, inputs[0].shape[0])
         return []
 
 
@@ -150,10 +171,11 @@ class SoftlabelSoftmaxLossLayer(LossLayer):
     Examples:
         >>> loss = SoftlabelSoftmaxLossLayer(bottoms=["scores", "label"])
         >>> run_layers(loss, scores=[[0, 0]], label=[[0.5, 0.5]])
-        {'softlabel-softmax-loss': 0.693147...}
+        {'softlabel-softmax-loss': 0.693147..., 'softlabel-softmax-loss-softlabel-softmax-loss': 0.693147...}
     """
 
     name: str = "softlabel-softmax-loss"
+    reported = "softlabel-softmax-loss"
     dim: int = 1
 
     def check(self) -> None:
@@ -163,7 +185,9 @@ class SoftlabelSoftmaxLossLayer(LossLayer):
 
     def lower(self, g: Graph, inputs: Sequence[Value], params: Sequence[Value]) -> Sequence[Value]:
         """One op."""
-        g.objective(self.name, g(ops.SoftlabelSoftmaxLoss(self.dim, float(self.weight)), *inputs))
+        scores = inputs[0].spec
+        loss = g(ops.SoftlabelSoftmaxLoss(self.dim, float(self.weight)), *inputs)
+        self.minimise(g, loss, scores.size // scores.shape[self.dim])
         return []
 
 
@@ -176,22 +200,23 @@ class BinaryCrossEntropyLossLayer(LossLayer):
     Examples:
         >>> loss = BinaryCrossEntropyLossLayer(bottoms=["p", "label"])
         >>> run_layers(loss, p=[[0.5, 0.5]], label=[[0, 1]])
-        {'binary-cross-entropy-loss': 1.386294...}
+        {'binary-cross-entropy-loss': 1.386294..., 'binary-cross-entropy-loss-binary-cross-entropy-loss': 1.386294...}
     """
 
     name: str = "binary-cross-entropy-loss"
+    reported = "binary-cross-entropy-loss"
 
     def lower(self, g: Graph, inputs: Sequence[Value], params: Sequence[Value]) -> Sequence[Value]:
         """One op."""
-        g.objective(self.name, g(ops.BinaryCrossEntropyLoss(float(self.weight)), *inputs))
+        self.minimise(g, g(ops.BinaryCrossEntropyLoss(float(self.weight)), *inputs), inputs[0].shape[0])
         return []
 
 
 class HingeLossLayer(LossLayer):
     """loss = weight / N sum of max(0, 1 - prediction label), for labels of -1 and 1.
 
-    Both bottoms may get gradients. The mean over an epoch is reported as ``<name>-hinge-loss``. (Mocha.jl on the CPU
-    left the weight out of the loss, but not out of the gradient. Here it is in both.)
+    Both bottoms may get gradients. (Mocha.jl on the CPU left the weight out of the loss, but not out of the gradient.
+    Here it is in both.)
 
     Examples:
         >>> loss = HingeLossLayer(bottoms=["scores", "label"])
@@ -200,12 +225,12 @@ class HingeLossLayer(LossLayer):
     """
 
     name: str = "hinge-loss"
+    reported = "hinge-loss"
 
     def lower(self, g: Graph, inputs: Sequence[Value], params: Sequence[Value]) -> Sequence[Value]:
         """One op."""
         loss = g(ops.HingeLoss(float(self.weight)), *inputs)
-        g.objective(self.name, loss)
-        g.report("hinge-loss", loss, count=inputs[0].shape[0])
+        self.minimise(g, loss, inputs[0].shape[0])
         return []
 
 
@@ -213,7 +238,7 @@ class GaussianKLLossLayer(LossLayer):
     """loss = weight / (2 N) sum of mu^2 + sigma^2 - 2 ln sigma - 1: what an encoder is away from N(0, 1).
 
     The bottoms are the means and the standard deviations (> 0; not the variances) of normal distributions; both may
-    get gradients. The logarithm is of 1e-20 at least. The mean over an epoch is reported as ``<name>-encoder-loss``.
+    get gradients. The logarithm is of 1e-20 at least.
 
     Examples:
         >>> loss = GaussianKLLossLayer()
@@ -222,11 +247,11 @@ class GaussianKLLossLayer(LossLayer):
     """
 
     name: str = "gauss-kl-loss"
+    reported = "encoder-loss"
     bottoms: Sequence[str] = ("mu", "sigma")
 
     def lower(self, g: Graph, inputs: Sequence[Value], params: Sequence[Value]) -> Sequence[Value]:
         """One op."""
         loss = g(ops.GaussianKLLoss(float(self.weight)), *inputs)
-        g.objective(self.name, loss)
-        g.report("encoder-loss", loss, count=inputs[0].shape[0])
+        self.minimise(g, loss, inputs[0].shape[0])
         return []

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from mocha import ops
 from mocha.graph import Graph, Value
-from mocha.layers.base import Layer, number, positive_int
+from mocha.layers.base import number, positive_int
+from mocha.layers.loss import MinimisedLayer
 
 
-class WassersteinLossLayer(Layer):
+class WassersteinLossLayer(MinimisedLayer):
     """loss = 1 / N sum of what it costs to move each prediction onto its label, by entropy-regularised transport.
 
     Shapes: prediction (N, ...) of R numbers an example, label (N, ...) of S; each example is a distribution: numbers
@@ -39,11 +39,10 @@ class WassersteinLossLayer(Layer):
     """
 
     name: str = "wasserstein-loss"
+    reported = "wasserstein-loss"
     M: npt.ArrayLike
     lambda_: float
     sinkhorn_iter: int = 50
-    n_bottoms: ClassVar[int | None] = 2
-    n_tops: ClassVar[int | None] = 0
 
     def check(self) -> None:
         """Property by property."""
@@ -63,5 +62,5 @@ class WassersteinLossLayer(Layer):
     def lower(self, g: Graph, inputs: Sequence[Value], params: Sequence[Value]) -> Sequence[Value]:
         """One op."""
         op = ops.WassersteinLoss(ops.GroundMetric.of(self.M), float(self.lambda_), self.sinkhorn_iter)
-        g.objective(self.name, g(op, *inputs))
+        self.minimise(g, g(op, *inputs), inputs[0].shape[0])
         return []
