@@ -11,6 +11,7 @@ import click
 import mocha
 from mocha.cli.caffe import caffe
 from mocha.cli.check import check
+from mocha.cli.classify import classify
 from mocha.cli.convert import convert
 from mocha.cli.demo import demo
 from mocha.cli.info import info
@@ -40,7 +41,7 @@ def main() -> None:
     """Mocha for Python: train nets of layers over named blobs."""
 
 
-for command in (demo, convert, caffe, time, check, info):
+for command in (demo, convert, classify, caffe, time, check, info):
     main.add_command(command)
 
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from mocha.errors import ConfigError, FormatError
+from mocha.errors import ConfigError, FormatError, ShapeError
 from mocha.optional import optional
 
 Pixels = npt.NDArray[np.uint8]
@@ -56,10 +56,19 @@ def read_image(path: str | os.PathLike[str], *, color: bool = True) -> Pixels:
         FormatError: there is no such file, or it is damaged or no image.
         MochaError: Pillow is not installed.
     """
-    return _bytes(open_image(path), color)
+    return image_pixels(open_image(path), color=color)
 
 
-def _bytes(image: Any, color: bool) -> Pixels:
+def image_pixels(image: Any, *, color: bool = True) -> Pixels:
+    """A Pillow image as bytes; see `read_image`.
+
+    Args:
+        image: a `PIL.Image.Image`.
+        color: give red, green and blue; else grey.
+
+    Returns:
+        (H, W, 3) or (H, W, 1).
+    """
     turned = optional("PIL.ImageOps", "reading images").exif_transpose(image)
     if turned.mode.startswith("I"):  # whole numbers of 16 bits or more
         values = np.clip(np.asarray(turned, np.int64) >> 8, 0, 255).astype(np.uint8)
@@ -112,3 +121,25 @@ def _resized(image: Pixels, size: tuple[int, int]) -> Pixels:
     flat = pillow.fromarray(image if image.shape[2] == 3 else image[:, :, 0])
     pixels: Pixels = np.array(flat.resize((size[1], size[0]), pillow.Resampling.BILINEAR))
     return pixels if image.shape[2] == 3 else pixels[:, :, None]
+
+
+def ten_crops(image: npt.NDArray[Any], size: tuple[int, int]) -> list[npt.NDArray[Any]]:
+    """The corners of an image, its middle, and these five mirrored: what a net looks at when it is to look carefully.
+
+    Args:
+        image: (H, W, K), of any type.
+        size: (height, width) of a crop, at most (H, W).
+
+    Returns:
+        Views of (height, width, K): top left, top right, bottom left, bottom right, middle; then the mirrored ones.
+
+    Raises:
+        ShapeError: the crops are larger than the image.
+    """
+    height, width = size
+    down, right = image.shape[0] - height, image.shape[1] - width
+    if min(height, width) < 1 or min(down, right) < 0:
+        raise ShapeError(f"crops of {size} from an image of {image.shape[:2]}; they must be smaller.")
+    places = [(0, 0), (0, right), (down, 0), (down, right), (down // 2, right // 2)]
+    five = [image[top : top + height, left : left + width] for top, left in places]
+    return five + [crop[:, ::-1] for crop in five]

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from mocha.errors import ShapeError
 from mocha.graph import Section, Value
-from mocha.ops import Array
+from mocha.ops import Array, Shape
 
 if TYPE_CHECKING:
     from mocha.net.net import Net
@@ -36,6 +36,16 @@ class Predictor:
     def inputs(self) -> list[str]:
         """Names of the data blobs that the blob depends on: the order of the arguments."""
         return [value.name for value in self._inputs]
+
+    @property
+    def input_shapes(self) -> list[Shape]:
+        """The shape of a batch of each of `inputs`."""
+        return [value.shape for value in self._inputs]
+
+    @property
+    def shape(self) -> Shape:
+        """The shape of the blob for a batch."""
+        return self._blob.shape
 
     def __call__(self, *arrays: npt.ArrayLike) -> Array:
         """The blob for these inputs.
