@@ -44,6 +44,8 @@ FUNCTIONS = {
     "autoencoder_stages": mocha.autoencoder_stages,
     "check_gradients": mocha.testing.check_gradients,
     "check_op": mocha.testing.check_op,
+    "ImageClassifier": mocha.ImageClassifier,
+    "load_classifier": mocha.load_classifier,
     "load_network": mocha.load_network,
     "Predictor": mocha.Predictor,
     "pretrain": mocha.pretrain,

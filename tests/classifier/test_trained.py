@@ -72,13 +72,18 @@ def test_prepared_as_caffes_own_input(shared, backend):
         assert not classifier.softmax
 
 
+@pytest.fixture(scope="module")
+def records():
+    """A label and an image in each of 1,000 rows."""
+    with tarfile.open(next((shared_folder() / "data" / "cifar10").glob("*.tar*"))) as archive:
+        member = next(m for m in archive if m.name.endswith("test_batch.bin"))
+        return np.frombuffer(archive.extractfile(member).read(), np.uint8).reshape(-1, 3073)
+
+
 @pytest.mark.parametrize("model", ["caffe", "built-in"])
-def test_a_thousand_small_photos(shared, backend, model):
+def test_a_thousand_small_photos(shared, records, backend, model):
     """Caffe itself names 744 of 1,000, and 9,905 of 10,000 digits."""
     place = shared / "data" / "cifar10"
-    with tarfile.open(next(place.glob("*.tar*"))) as archive:
-        member = next(m for m in archive if m.name.endswith("test_batch.bin"))
-        records = np.frombuffer(archive.extractfile(member).read(), np.uint8).reshape(-1, 3073)
     images = records[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
     about = described(shared, "cifar10_quick", mean=str(place / "mean.binaryproto"))
     if model == "built-in":

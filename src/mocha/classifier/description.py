@@ -168,13 +168,14 @@ def _checked(place: Path, key: str, value: Any) -> Any:
 
 
 def load_classifier(
-    path: str | os.PathLike[str], backend: AbstractBackend | None = None, **changes: Any
+    path: str | os.PathLike[str], backend: AbstractBackend | None = None, *, batch: int = 1, **changes: Any
 ) -> ImageClassifier:
     """The classifier that a TOML file describes; see `read_description`.
 
     Args:
         path: the file.
         backend: where it runs; a new one, the best here, unless told, which is shut down when the classifier is closed.
+        batch: how many images the net takes at once; more is faster for many.
         **changes: arguments of `Description` that take the place of the file's.
 
     Raises:
@@ -187,9 +188,9 @@ def load_classifier(
             raise ConfigError(f"load_classifier: there is no {name!r}. {did_you_mean(name, _KINDS)}")
     described = dataclasses.replace(described, **changes)
     if backend is not None:
-        return described.classifier(backend)
+        return described.classifier(backend, batch=batch)
     with contextlib.ExitStack() as stack:
         own = stack.enter_context(DefaultBackend())
-        classifier = described.classifier(own)
+        classifier = described.classifier(own, batch=batch)
         stack.pop_all()
     return classifier.own(own.shutdown)

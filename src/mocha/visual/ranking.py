@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mocha.data.images import Pixels
+import numpy as np
+import numpy.typing as npt
+
 from mocha.errors import ConfigError, did_you_mean
 from mocha.io import atomic_path
 from mocha.optional import optional
@@ -28,7 +30,7 @@ class Ranking:
         bars: pairs of a name and its probability, 0 to 1, the likeliest first.
     """
 
-    picture: Pixels
+    picture: npt.NDArray[np.uint8]
     caption: str
     bars: Sequence[tuple[str, float]]
 
