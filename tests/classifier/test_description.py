@@ -91,6 +91,7 @@ def test_every_key(folder):
         ('model = "lenet"\nmean = ["a"]', r"mean is \['a'\]; expected .* a list of numbers"),
         ('model = "lenet"\nmean = [true]', "mean is"),
         ('model = "lenet"\nclasses = [1, 2]', "a list of texts"),
+        ('model = "lenet"\nclasses = ["\\u001b[2J"]', "a list of texts"),
         ('model = "lenet"\nsize = [1.5, 2]', r"a list \[height, width\]"),
         ('model = "lenet"\noversample = 1', "expected true or false"),
         ("model =", "expected TOML"),

@@ -117,7 +117,7 @@ def _row(guesses: Guesses) -> str:
     image = f'<img style="{style}" src="data:image/png;base64,{_png(guesses.picture)}" alt="{source}">'
     return (
         '<div style="display:flex;gap:0.8em;align-items:center">'
-        f'<figure style="margin:0">{image}{caption}</figure>{_bars(guesses)}</div>'
+        f'<figure style="margin:0;width:192px;text-align:center">{image}{caption}</figure>{_bars(guesses)}</div>'
     )
 
 

@@ -159,6 +159,8 @@ def _checked(place: Path, key: str, value: Any) -> Any:
     inner: tuple[type, ...] = {"classes": (str,), "mean": (int, float)}.get(key, (int,))
     if right and isinstance(value, list):
         right = all(isinstance(one, inner) and not isinstance(one, bool) for one in value)
+    if right and key == "classes" and isinstance(value, list):
+        right = all(one.isprintable() for one in value)  # nothing that would steer a terminal
     if not right:
         expected = " or ".join(dict.fromkeys(_WORDS[kind] for kind in kinds))
         if list in kinds:

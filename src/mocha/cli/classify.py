@@ -116,12 +116,12 @@ def classify(
     told by options, or once and for all by a short .toml beside the model, whose keys have the options' names:
 
     \b
-        model = "deploy.prototxt"            # or "lenet", "cifar10-quick", ...
-        weights = "weights.caffemodel"       # files are relative to the .toml
-        classes = "synset_words.txt"         # or ["cat", "dog"]
+        model = "deploy.prototxt"       # or "lenet", "cifar10-quick", ...
+        weights = "weights.caffemodel"  # files are relative to the .toml
+        classes = "synset_words.txt"    # or ["cat", "dog"]
         mean = [104, 117, 123]
-        channel_order = "bgr"                # also: scale, size, fit, grey, oversample, blob
-        resize = 256
+        channel_order = "bgr"
+        resize = 256                    # also: scale, size, fit, grey, ...
 
     Options take the place of what it says. With --script, the program FILE is executed, and must define a function
     build(backend) that returns a Net.

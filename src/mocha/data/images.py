@@ -6,6 +6,7 @@ the second as it saw the first. (Caffe's scripts resize in another way: `mocha.c
 
 from __future__ import annotations
 
+import math
 import os
 from typing import Any, Literal
 
@@ -21,6 +22,9 @@ Pixels = npt.NDArray[np.uint8]
 Fit = Literal["stretch", "crop", "pad"]
 
 FITS: tuple[Fit, ...] = ("stretch", "crop", "pad")
+
+_EXCESS = 1000
+"""How many times the pixels that are wanted may be computed to cut them out."""
 
 ENDINGS = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 """Endings of files that are taken for images when a folder is searched, in lower case."""
@@ -110,6 +114,11 @@ def fit_image(image: Pixels, size: tuple[int, int], fit: Fit = "stretch") -> Pix
         padded = np.zeros((height, width, image.shape[2]), np.uint8)
         padded[top : top + new[0], left : left + new[1]] = resized
         return padded
+    if new[0] * new[1] > _EXCESS * height * width:
+        # a line of pixels would become a huge image, of which nearly all is cut off: only its middle counts
+        keep = [min(old, math.ceil(n / scale) + 2) for n, old in zip(size, image.shape[:2], strict=True)]
+        top, left = ((old - n) // 2 for n, old in zip(keep, image.shape[:2], strict=True))
+        return fit_image(image[top : top + keep[0], left : left + keep[1]], size, "crop")
     top, left = (new[0] - height) // 2, (new[1] - width) // 2
     return np.ascontiguousarray(_resized(image, new)[top : top + height, left : left + width])
 
