@@ -44,6 +44,8 @@ FUNCTIONS = {
     "autoencoder_stages": mocha.autoencoder_stages,
     "check_gradients": mocha.testing.check_gradients,
     "check_op": mocha.testing.check_op,
+    "ImageClassifier": mocha.ImageClassifier,
+    "load_classifier": mocha.load_classifier,
     "load_network": mocha.load_network,
     "Predictor": mocha.Predictor,
     "pretrain": mocha.pretrain,
@@ -192,7 +194,7 @@ def command_pages(command: click.Command, words: tuple[str, ...]) -> Iterator[tu
     for parameter in command.get_params(context):
         record = parameter.get_help_record(context) or (parameter.make_metavar(context), "")
         options.append((f"`{record[0]}`", record[1].replace("  ", " ") or "see above"))
-    text = inspect.cleandoc(command.help or "")
+    text = inspect.cleandoc(command.help or "").replace("\b\n", "")  # click's mark of a block of lines
     parts = [f"# {title}", text, usage, table(("Option", "Meaning"), options)]
     yield title, "-".join(words), "\n\n".join(parts) + "\n"
     if isinstance(command, click.Group):

@@ -4,6 +4,7 @@
 """
 
 from mocha.backends import Backend, CudaBackend, DefaultBackend, Numerics, get_num_threads, set_num_threads
+from mocha.classifier import Guess, ImageClassifier, load_classifier
 from mocha.coffee import (
     EarlyStopping,
     ProgressBar,
@@ -144,5 +145,6 @@ __all__ = [
     "Stage", "StageResult", "autoencoder_stages", "pretrain", "setup", "setup_coffee_lounge", "Graph", "Op", "Phase",
     "Spec", "MochaError", "BackendUnavailable", "ConfigError", "FormatError", "ShapeError", "StateError",
     "TopologyError", "BinaryAccuracyLayer", "BinaryCrossEntropyLossLayer", "GaussianKLLossLayer", "HingeLossLayer",
-    "MultinomialLogisticLossLayer", "SoftlabelSoftmaxLossLayer", "WassersteinLossLayer",
+    "MultinomialLogisticLossLayer", "SoftlabelSoftmaxLossLayer", "WassersteinLossLayer", "Guess", "ImageClassifier",
+    "load_classifier",
 ]  # fmt: skip

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mocha.data.images import open_image
+from mocha.data.images import open_image, ten_crops
 from mocha.errors import ConfigError, ShapeError
 
 Image = npt.NDArray[np.float32]
@@ -125,12 +125,4 @@ def oversample(images: Iterable[npt.ArrayLike], crop_dims: Sequence[int]) -> Ima
     height, width = (int(size) for size in crop_dims)
     if not stack or any(image.ndim != 3 or image.shape != stack[0].shape for image in stack):
         raise ShapeError(f"images of shapes {[image.shape for image in stack]}; expected (H, W, K), all the same.")
-    down, right = stack[0].shape[0] - height, stack[0].shape[1] - width
-    if min(height, width) < 1 or min(down, right) < 0:
-        raise ShapeError(f"crops of {(height, width)} from images of {stack[0].shape[:2]}; they must be smaller.")
-    corners = [(0, 0), (0, right), (down, 0), (down, right), (down // 2, right // 2)]
-    crops = []
-    for image in stack:
-        five = [image[top : top + height, left : left + width] for top, left in corners]
-        crops += five + [crop[:, ::-1] for crop in five]
-    return np.stack(crops)
+    return np.stack([crop for image in stack for crop in ten_crops(image, (height, width))])

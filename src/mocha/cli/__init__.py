@@ -11,6 +11,7 @@ import click
 import mocha
 from mocha.cli.caffe import caffe
 from mocha.cli.check import check
+from mocha.cli.classify import classify
 from mocha.cli.convert import convert
 from mocha.cli.demo import demo
 from mocha.cli.draw import draw
@@ -43,7 +44,7 @@ def main() -> None:
     """Mocha for Python: train nets of layers over named blobs."""
 
 
-for command in (demo, convert, caffe, draw, plot, filters, time, check, info):
+for command in (demo, convert, classify, draw, plot, filters, caffe, time, check, info):
     main.add_command(command)
 
 

@@ -6,6 +6,7 @@ the second as it saw the first. (Caffe's scripts resize in another way: `mocha.c
 
 from __future__ import annotations
 
+import math
 import os
 import struct
 import zlib
@@ -31,6 +32,9 @@ _DAMAGE = (
 )  # fmt: skip
 
 _MOST_PIXELS = 1 << 28
+
+_EXCESS = 1000
+"""How many times the pixels that are wanted may be computed to cut them out."""
 
 ENDINGS = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 """Endings of files that are taken for images when a folder is searched, in lower case."""
@@ -66,10 +70,19 @@ def read_image(path: str | os.PathLike[str], *, color: bool = True) -> Pixels:
         FormatError: there is no such file, or it is damaged or no image.
         MochaError: Pillow is not installed.
     """
-    return _bytes(open_image(path), color)
+    return image_pixels(open_image(path), color=color)
 
 
-def _bytes(image: Any, color: bool) -> Pixels:
+def image_pixels(image: Any, *, color: bool = True) -> Pixels:
+    """A Pillow image as bytes; see `read_image`.
+
+    Args:
+        image: a `PIL.Image.Image`.
+        color: give red, green and blue; else grey.
+
+    Returns:
+        (H, W, 3) or (H, W, 1).
+    """
     try:
         turned = optional("PIL.ImageOps", "reading images").exif_transpose(image)
     except _DAMAGE:  # the note of the camera is damaged, the picture is not
@@ -119,6 +132,11 @@ def fit_image(image: Pixels, size: tuple[int, int], fit: Fit = "stretch") -> Pix
         padded = np.zeros((height, width, image.shape[2]), np.uint8)
         padded[top : top + new[0], left : left + new[1]] = resized
         return padded
+    if new[0] * new[1] > _EXCESS * height * width:
+        # a line of pixels would become a huge image, of which nearly all is cut off: only its middle counts
+        keep = [min(old, math.ceil(n / scale) + 2) for n, old in zip(size, image.shape[:2], strict=True)]
+        top, left = ((old - n) // 2 for n, old in zip(keep, image.shape[:2], strict=True))
+        return fit_image(image[top : top + keep[0], left : left + keep[1]], size, "crop")
     top, left = (new[0] - height) // 2, (new[1] - width) // 2
     return np.ascontiguousarray(_resized(image, new)[top : top + height, left : left + width])
 
@@ -130,3 +148,25 @@ def _resized(image: Pixels, size: tuple[int, int]) -> Pixels:
     flat = pillow.fromarray(image if image.shape[2] == 3 else image[:, :, 0])
     pixels: Pixels = np.array(flat.resize((size[1], size[0]), pillow.Resampling.BILINEAR))
     return pixels if image.shape[2] == 3 else pixels[:, :, None]
+
+
+def ten_crops(image: npt.NDArray[Any], size: tuple[int, int]) -> list[npt.NDArray[Any]]:
+    """The corners of an image, its middle, and these five mirrored: what a net looks at when it is to look carefully.
+
+    Args:
+        image: (H, W, K), of any type.
+        size: (height, width) of a crop, at most (H, W).
+
+    Returns:
+        Views of (height, width, K): top left, top right, bottom left, bottom right, middle; then the mirrored ones.
+
+    Raises:
+        ShapeError: the crops are larger than the image.
+    """
+    height, width = size
+    down, right = image.shape[0] - height, image.shape[1] - width
+    if min(height, width) < 1 or min(down, right) < 0:
+        raise ShapeError(f"crops of {size} from an image of {image.shape[:2]}; they must be smaller.")
+    places = [(0, 0), (0, right), (down, 0), (down, right), (down // 2, right // 2)]
+    five = [image[top : top + height, left : left + width] for top, left in places]
+    return five + [crop[:, ::-1] for crop in five]

@@ -39,6 +39,16 @@ class Predictor:
         """Names of the data blobs that the blob depends on: the order of the arguments."""
         return [value.name for value in self._inputs]
 
+    @property
+    def input_shapes(self) -> list[Shape]:
+        """The shape of a batch of each of `inputs`."""
+        return [value.shape for value in self._inputs]
+
+    @property
+    def shape(self) -> Shape:
+        """The shape of the blob for a batch."""
+        return self._blob.shape
+
     def __call__(self, *arrays: npt.ArrayLike) -> Array:
         """The blob for these inputs.
 

@@ -1,0 +1,236 @@
+"""`mocha classify`: what a trained net sees on photos."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mocha.backends import Backend, DefaultBackend, backend_types
+from mocha.classifier import Answers, Description, Guesses, ImageClassifier, read_description
+from mocha.classifier.preparation import ORDERS, Size
+from mocha.cli.nets import from_script
+from mocha.console import progress
+from mocha.data.images import ENDINGS, FITS, Pixels, read_image
+from mocha.errors import ConfigError, FormatError
+from mocha.visual import Ranking, picture_format, ranking_picture
+
+_BATCH = 16
+"""How many photos are read and classified at once."""
+_MOST_ROWS = 40
+"""How many photos a picture shows."""
+
+
+def _size(context: click.Context, option: click.Parameter, value: str | None) -> Size | None:
+    """227, or 240x320: height and width."""
+    if value is None:
+        return None
+    parts = value.lower().split("x")
+    if len(parts) > 2 or not all(part.isascii() and part.isdecimal() for part in parts):
+        raise click.BadParameter(f"{value!r} is no size; expected a number of pixels, or HEIGHTxWIDTH.")
+    numbers = [int(part) for part in parts]
+    return numbers[0] if len(numbers) == 1 else (numbers[0], numbers[1])
+
+
+def _mean(context: click.Context, option: click.Parameter, value: str | None) -> str | float | tuple[float, ...] | None:
+    """Numbers with commas between them, else a file."""
+    if value is None:
+        return None
+    try:
+        numbers = tuple(float(part) for part in value.split(","))
+    except ValueError:
+        return value
+    return numbers[0] if len(numbers) == 1 else numbers
+
+
+_PREPARATION = (
+    click.option("--classes", metavar="FILE", help="Names of the classes, one a line; ids of WordNet are left out."),
+    click.option(
+        "--mean",
+        metavar="FILE|NUMBERS",
+        callback=_mean,
+        help="What is subtracted from values of 0 to 255: a .binaryproto, an HDF5 file with a dataset 'mean', or "
+        "numbers, as 104,117,123.",
+    ),
+    click.option("--scale", type=float, help="What the difference is multiplied by; default: 1."),
+    click.option("--channel-order", type=click.Choice(ORDERS), help="Default: rgb. Caffe's nets on photos want bgr."),
+    click.option(
+        "--size",
+        metavar="SIZE",
+        callback=_size,
+        help="Give the net an input of this size, if its layers take it: pixels, or HEIGHTxWIDTH.",
+    ),
+    click.option(
+        "--resize",
+        metavar="SIZE",
+        callback=_size,
+        help="Bring photos to this size before the middle is cut out, as 256.",
+    ),
+    click.option("--fit", type=click.Choice(FITS), help="What happens to the proportions; default: stretch."),
+    click.option("--grey/--colour", "grey", default=None, help="Default: grey where the net has one channel."),
+    click.option("--oversample/--no-oversample", default=None, help="Average over ten crops of each photo."),
+    click.option("--blob", metavar="NAME", help="The blob of scores; default: the net's last softmax, or last blob."),
+)
+
+
+def _options(function: Callable[..., Any]) -> Callable[..., Any]:
+    for option in reversed(_PREPARATION):
+        function = option(function)
+    return function
+
+
+@click.command()
+@click.argument("photos", metavar="PHOTO...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--model", help="A .toml that describes a classifier, a .prototxt, or the name of a built-in model.")
+@click.option(
+    "--script",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="A Python program of yours, in the place of --model; it is executed.",
+)
+@click.option("--weights", metavar="FILE", help="A .caffemodel, .caffemodel.h5, model file or snapshot.")
+@_options
+@click.option("--top", type=click.IntRange(1), default=5, show_default=True, help="How many classes to tell.")
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Draw a picture, as answer.png.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV: photo, rank, class, name, probability.")
+@click.option("--backend", type=click.Choice(list(backend_types())), help="Where to run; default: the best here.")
+def classify(
+    photos: tuple[Path, ...],
+    script: Path | None,
+    top: int,
+    output: Path | None,
+    as_json: bool,
+    as_csv: bool,
+    backend: str | None,
+    **given: Any,
+) -> None:
+    """Name what is on photos, with a trained net.
+
+    A PHOTO is an image file, or a folder of them. How photos are prepared must be what the net was trained on. It is
+    told by options, or once and for all by a short .toml beside the model, whose keys have the options' names:
+
+    \b
+        model = "deploy.prototxt"       # or "lenet", "cifar10-quick", ...
+        weights = "weights.caffemodel"  # files are relative to the .toml
+        classes = "synset_words.txt"    # or ["cat", "dog"]
+        mean = [104, 117, 123]
+        channel_order = "bgr"
+        resize = 256                    # also: scale, size, fit, grey, ...
+
+    Options take the place of what it says. With --script, the program FILE is executed, and must define a function
+    build(backend) that returns a Net.
+
+    A photo that cannot be read is reported, the others are classified, and the exit status is 1.
+    """  # noqa: D301
+    if as_json and as_csv:
+        raise click.UsageError("Give --json or --csv, not both.")
+    if script is not None and given["model"] is not None:
+        raise click.UsageError("--script takes the place of --model.")
+    if output is not None:
+        picture_format(output)  # so that a wrong one is told before the work
+    described = _described(given, script is not None)
+    troubles: dict[Path, str] = {}
+    paths = list(_files(photos, troubles))
+    answers: list[tuple[Path, Guesses]] = []
+    with Backend(backend) if backend else DefaultBackend() as machine:
+        batch = max(1, min(_BATCH, len(paths) * (10 if described.oversample else 1)))
+        makes = None if script is None else from_script(script)
+        with described.classifier(machine, net=makes, batch=batch) as classifier:
+            answers.extend(_classified(classifier, paths, top, troubles))
+    _print_trouble(troubles)
+    if as_json:
+        _print_json(answers, troubles)
+    elif as_csv:
+        _print_csv(answers)
+    elif answers:
+        click.echo(str(Answers([guesses for _, guesses in answers])))
+    if output is not None and answers:
+        _draw(output, answers)
+    if troubles:
+        sys.exit(1)
+
+
+def _described(given: dict[str, Any], by_script: bool) -> Description:
+    """What the options say, over what a .toml says.
+
+    Raises:
+        ConfigError: no model was named.
+    """
+    model = given.pop("model")
+    if model is None and not by_script:
+        raise ConfigError(
+            "no net was named; give --model, or --script for a program of yours. See: mocha classify --help"
+        )
+    from_file = model is not None and model.endswith(".toml")
+    base = read_description(model) if from_file else Description(model=model or "")
+    return dataclasses.replace(base, **{key: value for key, value in given.items() if value is not None})
+
+
+def _files(photos: Iterable[Path], troubles: dict[Path, str]) -> Iterator[Path]:
+    """The photos, and those in folders, by name."""
+    for photo in photos:
+        if not photo.is_dir():
+            yield photo
+            continue
+        found = sorted(path for path in photo.iterdir() if path.suffix.lower() in ENDINGS and path.is_file())
+        if not found:
+            troubles[photo] = (
+                f"{photo}: the folder has no images; expected files that end in {', '.join(sorted(ENDINGS))}."
+            )
+        yield from found
+
+
+def _classified(
+    classifier: ImageClassifier, paths: list[Path], top: int, troubles: dict[Path, str]
+) -> Iterator[tuple[Path, Guesses]]:
+    """Path and answer of each photo that can be read; what is wrong with the others goes into `troubles`."""
+    with progress("classifying", len(paths), "photos") as show:
+        for start in range(0, len(paths), _BATCH):
+            chunk = paths[start : start + _BATCH]
+            read: dict[Path, Pixels] = {}
+            for path in chunk:
+                try:
+                    read[path] = read_image(path)
+                except FormatError as error:
+                    troubles[path] = str(error)
+            for path, guesses in zip(read, classifier.classify(list(read.values()), top), strict=True):
+                yield path, dataclasses.replace(guesses, source=str(path))
+            show(start + len(chunk))
+
+
+def _print_trouble(troubles: dict[Path, str]) -> None:
+    for trouble in troubles.values():
+        click.echo(f"Error: {trouble}", err=True)
+
+
+def _print_json(answers: list[tuple[Path, Guesses]], troubles: dict[Path, str]) -> None:
+    told: list[dict[str, Any]] = [
+        {"photo": str(path), "guesses": [dataclasses.asdict(guess) for guess in guesses]} for path, guesses in answers
+    ]
+    told += [{"photo": str(path), "error": trouble} for path, trouble in troubles.items()]
+    click.echo(json.dumps(told, indent=2, ensure_ascii=False))
+
+
+def _print_csv(answers: list[tuple[Path, Guesses]]) -> None:
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(("photo", "rank", "class", "name", "probability"))
+    for path, guesses in answers:
+        for rank, guess in enumerate(guesses, 1):
+            writer.writerow((path, rank, guess.index, guess.name, f"{guess.probability:.6g}"))
+
+
+def _draw(output: Path, answers: list[tuple[Path, Guesses]]) -> None:
+    shown = answers[:_MOST_ROWS]
+    rankings = [
+        Ranking(guesses.picture, path.name, [(guess.name, guess.probability) for guess in guesses])
+        for path, guesses in shown
+    ]
+    picture = ranking_picture(output, rankings)
+    less = f" (the first {len(shown)} of {len(answers)} photos)" if len(shown) < len(answers) else ""
+    click.echo(f"Picture: {picture}{less}", err=True)

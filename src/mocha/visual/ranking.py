@@ -1,0 +1,115 @@
+"""Photos, each beside bars of what a net sees in it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mocha.errors import ConfigError, did_you_mean
+from mocha.io import atomic_path
+from mocha.optional import optional
+
+_BAR, _LEAST = 0.42, 5
+"""Height of a bar with its name, in inches, and for how many a row has room at least."""
+_NAME, _CAPTION = 46, 34
+"""Letters that fit on a line."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Ranking:
+    """What a net sees in one photo.
+
+    Attributes:
+        picture: (H, W, 1 or 3).
+        caption: stands above it.
+        bars: pairs of a name and its probability, 0 to 1, the likeliest first.
+    """
+
+    picture: npt.NDArray[np.uint8]
+    caption: str
+    bars: Sequence[tuple[str, float]]
+
+
+def ranking_picture(path: str | Path, rankings: Sequence[Ranking]) -> Path:
+    """Draw photos beside their bars, a row each.
+
+    Args:
+        path: where to; the ending says the format (.png, .jpg, .svg, .pdf).
+        rankings: one a row, > 0.
+
+    Raises:
+        ConfigError: matplotlib has no such format.
+        MochaError: matplotlib is not installed.
+    """
+    target = Path(path)
+    format = picture_format(target)
+    bars = max([_LEAST, *(len(ranking.bars) for ranking in rankings)])
+    height = (bars * _BAR + 0.3) * len(rankings)
+    figure = optional("matplotlib.figure", "drawing").Figure(figsize=(8, height))
+    margin = 0.1 / height
+    grid = figure.add_gridspec(
+        len(rankings), 2, width_ratios=(2, 3), left=0.02, right=0.98, wspace=0.06, hspace=0.2,
+        top=1 - 3 * margin, bottom=margin,
+    )  # fmt: skip
+    for row, ranking in enumerate(rankings):
+        _photo(figure.add_subplot(grid[row, 0]), ranking)
+        _bars(figure.add_subplot(grid[row, 1]), ranking.bars, bars)
+    with atomic_path(target) as temporary:
+        figure.savefig(temporary, dpi=120, format=format)
+    return target
+
+
+def picture_format(path: Path) -> str:
+    """The format of a picture that a file's ending says; "png" without one.
+
+    Args:
+        path: of the picture to be.
+
+    Raises:
+        ConfigError: matplotlib does not write it.
+        MochaError: matplotlib is not installed.
+    """
+    format = path.suffix.lstrip(".").lower() or "png"
+    known = optional("matplotlib.backend_bases", "drawing").FigureCanvasBase.get_supported_filetypes()
+    if format not in known:
+        raise ConfigError(f"{path}: pictures cannot be written as {format!r}. {did_you_mean(format, known)}")
+    return format
+
+
+def _plain(text: str, longest: int) -> str:
+    """Short enough, and without what matplotlib would take for a formula."""
+    short = text if len(text) <= longest else text[: longest - 1] + "…"
+    return short.replace("$", r"\$")
+
+
+def _photo(axes: Any, ranking: Ranking) -> None:
+    picture = ranking.picture
+    small = max(picture.shape[:2]) < 96
+    axes.imshow(
+        picture if picture.shape[2] == 3 else picture[:, :, 0],
+        cmap="gray",
+        vmin=0,
+        vmax=255,
+        interpolation="nearest" if small else "antialiased",
+    )
+    axes.set_title(_plain(ranking.caption, _CAPTION), fontsize=9, pad=4)
+    axes.axis("off")
+
+
+def _bars(axes: Any, bars: Sequence[tuple[str, float]], room: int) -> None:
+    """Names above their bars, so that long ones have room, and the number at the right; in the middle of the row."""
+    for row, (name, probability) in enumerate(bars):
+        axes.barh(row + 0.28, 1, height=0.2, color="0.92")
+        axes.barh(row + 0.28, min(max(probability, 0), 1), height=0.2, color="#b5651d")
+        weight = "normal" if row else "bold"
+        axes.text(0, row + 0.08, _plain(name, _NAME), fontsize=9, fontweight=weight, va="bottom")
+        axes.text(1, row + 0.08, f"{100 * probability:.1f} %", fontsize=9, fontweight=weight, ha="right", va="bottom")
+    axes.set_xlim(0, 1)
+    spare = (room - len(bars)) / 2
+    axes.set_ylim(len(bars) - 0.5 + spare, -0.5 - spare)
+    axes.axis("off")

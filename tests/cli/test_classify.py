@@ -1,0 +1,159 @@
+"""`mocha classify`, with a small net whose answers are known."""
+
+import csv
+import io
+import json
+
+import numpy as np
+import pytest
+
+import mocha.caffe as caffe
+
+Image = pytest.importorskip("PIL.Image", reason="needs Pillow, of the extra [images]")
+
+NET = """
+layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 3 dim: 4 dim: 4 } } }
+layer { name: "mean" type: "Pooling" bottom: "data" top: "mean" pooling_param { pool: AVE global_pooling: true } }
+layer { name: "score" type: "InnerProduct" bottom: "mean" top: "score" inner_product_param { num_output: 3 } }
+"""
+SCRIPT = """
+import numpy as np
+from mocha import *
+
+def build(backend):
+    data = MemoryDataLayer(data=[np.zeros((2, 1, 4, 4), np.float32)], tops=["data"], batch_size=2)
+    net = Net("mine", backend, [data, InnerProductLayer(name="s", output_dim=2, bottoms=["data"], tops=["s"])])
+    net.params["s"]["weight"] = np.array([[1.0], [-1.0]], np.float32).repeat(16, axis=1)
+    return net
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A net with its weights and a description, and photos of plain colours."""
+    place = tmp_path / "model"
+    (place / "photos").mkdir(parents=True)
+    (place / "net.prototxt").write_text(NET)
+    net = caffe.Net(place / "net.prototxt", caffe.TEST)
+    net.params["score"][0].data[...] = np.eye(3)
+    net.save(place / "w.caffemodel")
+    (place / "names.txt").write_text('red, "r"\ngreen\nblue\n')
+    (place / "colours.toml").write_text(
+        'model = "net.prototxt"\nweights = "w.caffemodel"\nclasses = "names.txt"\nscale = 0.01\n'
+    )
+    for name, colour in (("1-sky.png", (0, 0, 200)), ("2-leaf.jpg", (10, 180, 10)), ("3-fire.gif", (255, 0, 0))):
+        Image.new("RGB", (30, 20), colour).save(place / "photos" / name)
+    (place / "photos" / "notes.txt").write_text("not a photo")
+    return place
+
+
+def test_ranked_names_as_a_table(mocha, folder):
+    lines = mocha("classify", "--model", folder / "colours.toml", folder / "photos", "--top", 2).splitlines()
+    assert lines[0].split() == ["image", "rank", "probability", "class", "name"]
+    assert [line.split()[-1] for line in lines[2::2]] == ["blue", "green", '"r"']
+    assert lines[2].startswith(str(folder / "photos" / "1-sky.png"))
+    assert len(lines) == 2 + 3 * 2
+
+
+def test_json_and_csv(mocha, folder):
+    words = ("classify", "--model", folder / "colours.toml", folder / "photos" / "3-fire.gif")
+    (told,) = json.loads(mocha(*words, "--json"))
+    assert told["photo"] == str(folder / "photos" / "3-fire.gif")
+    assert told["guesses"][0]["name"] == 'red, "r"'
+    scores = np.exp([2.55, 0, 0])
+    assert told["guesses"][0]["probability"] == pytest.approx(scores[0] / scores.sum(), rel=1e-4)
+    rows = list(csv.reader(io.StringIO(mocha(*words, "--csv", "--top", 1))))
+    assert rows[0] == ["photo", "rank", "class", "name", "probability"]
+    assert rows[1][1:4] == ["1", "0", 'red, "r"']
+    assert "not both" in mocha(*words, "--json", "--csv", fails=2)
+
+
+def test_options_in_the_place_of_a_description(mocha, folder):
+    words = ("--model", folder / "net.prototxt", "--weights", folder / "w.caffemodel")
+    lines = mocha("classify", *words, folder / "photos" / "3-fire.gif", "--top", 1).splitlines()
+    assert lines[-1].split()[-2:] == ["0", "0"]  # no names
+    more = (
+        "--channel-order",
+        "bgr",
+        "--mean",
+        "1,2,3",
+        "--scale",
+        0.01,
+        "--resize",
+        "6x8",
+        "--size",
+        5,
+        "--fit",
+        "crop",
+    )
+    more = (*more, "--oversample", "--classes", folder / "names.txt", "--backend", "numpy", "--blob", "score")
+    lines = mocha("classify", *words, *more, folder / "photos" / "3-fire.gif", "--top", 1).splitlines()
+    assert lines[-1].split()[-1] == "blue"
+    grey = mocha("classify", "--model", folder / "colours.toml", "--grey", folder / "photos" / "3-fire.gif")
+    assert {line.split()[-4 if '"r"' in line else -3] for line in grey.splitlines()[2:]} == {"0.3333"}
+
+
+def test_a_program_of_ones_own(mocha, folder):
+    (folder / "mine.py").write_text(SCRIPT)
+    lines = mocha("classify", "--script", folder / "mine.py", "--mean", 127.5, folder / "photos").splitlines()
+    assert [line.split()[-1] for line in lines[2::2]] == ["1", "1", "1"]  # 1 is dark
+    assert "takes the place" in mocha("classify", "--script", folder / "mine.py", "--model", "lenet", "x.png", fails=2)
+    said = mocha("classify", "--script", folder / "mine.py", "--size", 9, "x.png", fails=1)
+    assert "size cannot be changed" in said
+
+
+def test_a_picture(mocha, folder):
+    pytest.importorskip("matplotlib", reason="needs matplotlib, of the extra [plot]")
+    words = ("classify", "--model", folder / "colours.toml", folder / "photos")
+    assert "Picture: answer.png" in mocha(*words, "--output", "answer.png")
+    with Image.open("answer.png") as picture:
+        assert picture.width == 960
+        assert picture.height > 3 * 200
+    one = mocha(*words, "--output", "one.svg", "--top", 9)
+    assert "Picture: one.svg" in one
+    assert "pictures cannot be written as 'foo'" in mocha(*words, "--output", "x.foo", fails=1)
+
+
+def test_a_damaged_photo_is_reported_and_the_others_are_classified(mocha, folder, tmp_path):
+    (tmp_path / "broken.png").write_bytes((folder / "photos" / "1-sky.png").read_bytes()[:40])
+    (tmp_path / "empty").mkdir()
+    photos = (tmp_path / "broken.png", folder / "photos" / "1-sky.png", tmp_path / "absent.jpg", tmp_path / "empty")
+    told = mocha("classify", "--model", folder / "colours.toml", *photos, "--top", 1, fails=1)
+    assert "broken.png: no image can be read" in told
+    assert "absent.jpg: no image can be read" in told
+    assert "the folder has no images" in told
+    assert "blue" in told
+    result = mocha("classify", "--model", folder / "colours.toml", *photos, "--json", fails=1)
+    records = json.loads(result[result.index("[\n") :])
+    assert [("error" in record) for record in records] == [False, True, True, True]
+    assert "no image can be read" in mocha("classify", "--model", folder / "colours.toml", "nothing.png", fails=1)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ([], "no net was named"),
+        (["--model", "absent.toml"], "absent.toml: there is no such file"),
+        (["--model", "lenot"], "Did you mean 'lenet'"),
+        (["--model", "lenet"], "model 'lenet' has no weights"),
+        (["--model", "lenet", "--weights", "absent.h5"], "absent.h5: there is no such file"),
+        (["--model", "absent.prototxt", "--weights", "w"], "absent.prototxt"),
+        (["--model", "{}/colours.toml", "--classes", "{}/net.prototxt"], "net.prototxt: line 1 is empty"),
+        (["--model", "{}/colours.toml", "--mean", "1,2"], "it has the shape (2,)"),
+        (["--model", "{}/colours.toml", "--mean", "mean.hdf5"], "mean.hdf5: there is no such file"),
+        (["--model", "{}/colours.toml", "--resize", "2"], "expected at least (4, 4)"),
+        (["--model", "{}/colours.toml", "--blob", "scare"], "Did you mean 'score'"),
+        (["--model", "{}/colours.toml", "--weights", "{}/names.txt"], "names.txt"),
+    ],
+)
+def test_mistakes_are_told_in_a_line(mocha, folder, words, told):
+    said = mocha("classify", *(word.format(folder) for word in words), folder / "photos" / "1-sky.png", fails=1)
+    assert said.startswith("Error: ")
+    assert told in said
+    assert len(said.splitlines()) == 1
+
+
+@pytest.mark.parametrize("size", ["x", "4x", "1x2x3", "-4", "4.5", "²"])
+def test_wrong_sizes(mocha, folder, size):
+    said = mocha("classify", "--model", folder / "colours.toml", "--resize", size, "x.png", fails=2)
+    assert "is no size" in said
