@@ -39,8 +39,14 @@ def read_members(
         with archive.open("rb") as raw:
             bounded: Any = _Bounded(_unpacked(raw), archive, most)
             with tarfile.open(fileobj=bounded, mode="r|") as tar:
+                claimed = 0
                 for number, member in enumerate(tar):
                     name = PurePosixPath(member.name).name
+                    claimed += member.size
+                    if not 0 <= member.size <= most or claimed > most:  # passing over it would take for ever
+                        raise FormatError(
+                            f"{archive}: claims {claimed} bytes; expected {most} at most. Is it the right one?"
+                        )
                     if number >= _MOST_MEMBERS:
                         raise FormatError(f"{archive}: more than {_MOST_MEMBERS} members. Is this the right archive?")
                     if name in refused:

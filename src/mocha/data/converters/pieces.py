@@ -69,9 +69,11 @@ def _make(job: Job, piece: Piece, blocks: Iterator[Block], show: Callable[[int],
             done = 0
             targets = _datasets(file, job, count)
             for block in blocks:
-                for target, values in zip(targets, (block.data, block.label), strict=False):
-                    target[done : done + len(values)] = values
-                done += len(block.data)
+                stop = done + len(block.data)
+                if stop > done:
+                    for target, values in zip(targets, (block.data, block.label), strict=False):
+                        target[done:stop] = values
+                done = stop
                 skipped += block.skipped
                 show(before + done + len(skipped))
             if done + len(skipped) != count:

@@ -170,7 +170,7 @@ class Table:
                 else:
                     found = line.count(self._between) + 1
                     if found == self._width and wanted:
-                        fields = [field.decode("utf-8", "replace") for field in line.split(self._between, last + 1)]
+                        fields = line.decode("utf-8", "replace").rstrip("\r\n").split(self._delimiter, last + 1)
                 if found != self._width:
                     raise FormatError(f"{where}: {found} fields; expected {self._width}, as in the first line.")
                 places.append(place)

@@ -215,7 +215,7 @@ def from_table(
                 if split is not None:
                     splits.add(row[split], where)
         except csv.Error as error:
-            raise FormatError(f'{source}, line {rows.line_num}: no CSV ({error}). Expected fields as "a,b".') from error
+            raise FormatError(f"{source}, line {rows.line_num}: damaged CSV ({error}). Are quotes alone?") from error
     given = splits.finish() if split is not None else None
     return Listing(root if root is not None else source.parent, _some(names, source), labels.finish(), given)
 
