@@ -105,13 +105,13 @@ def test_a_program_of_ones_own(mocha, folder):
 def test_a_picture(mocha, folder):
     pytest.importorskip("matplotlib", reason="needs matplotlib, of the extra [plot]")
     words = ("classify", "--model", folder / "colours.toml", folder / "photos")
-    assert "Picture: answer.png" in mocha(*words, "--output", "answer.png")
+    assert "Picture: answer.png" in mocha(*words, "-o", "answer.png")
     with Image.open("answer.png") as picture:
         assert picture.width == 960
         assert picture.height > 3 * 200
-    one = mocha(*words, "--output", "one.svg", "--top", 9)
+    one = mocha(*words, "-o", "one.svg", "--top", 9)
     assert "Picture: one.svg" in one
-    assert "pictures cannot be written as 'foo'" in mocha(*words, "--output", "x.foo", fails=1)
+    assert "pictures cannot be written as 'foo'" in mocha(*words, "-o", "x.foo", fails=1)
 
 
 def test_a_damaged_photo_is_reported_and_the_others_are_classified(mocha, folder, tmp_path):

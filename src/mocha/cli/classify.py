@@ -96,7 +96,9 @@ def _options(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--weights", metavar="FILE", help="A .caffemodel, .caffemodel.h5, model file or snapshot.")
 @_options
 @click.option("--top", type=click.IntRange(1), default=5, show_default=True, help="How many classes to tell.")
-@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Draw a picture, as answer.png.")
+@click.option(
+    "-o", "--out", "output", type=click.Path(path_type=Path, dir_okay=False), help="Draw a picture, as answer.png."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV: photo, rank, class, name, probability.")
 @click.option("--backend", type=click.Choice(list(backend_types())), help="Where to run; default: the best here.")
