@@ -21,7 +21,7 @@ def _shape(ctx: click.Context, param: click.Parameter, value: str | None) -> tup
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @out_option(required=True)
 @click.option(
     "--label-column", "label_columns", multiple=True,

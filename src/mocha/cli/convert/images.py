@@ -21,7 +21,7 @@ def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> tupl
 
 
 @click.command()
-@click.argument("source", type=click.Path(path_type=Path, exists=True))
+@click.argument("source", type=click.Path(path_type=Path))
 @out_option(required=True)
 @click.option("--size", metavar="HxW", callback=_size, help="Size of all images; needed where they differ.")
 @click.option("--fit", type=click.Choice(FITS), default="stretch", show_default=True,
@@ -29,7 +29,7 @@ def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> tupl
 @click.option("--color/--grey", "--colour/--gray", default=True, show_default=True, help="Three channels, or one.")
 @click.option("--channel-order", type=click.Choice(["rgb", "bgr"]), default="rgb", show_default=True,
               help="Caffe's nets want bgr.")  # fmt: skip
-@click.option("--root", type=click.Path(path_type=Path, file_okay=False, exists=True),
+@click.option("--root", type=click.Path(path_type=Path, file_okay=False),
               help="What is put before the paths of a list or CSV file; default: its folder.")  # fmt: skip
 @click.option("--label-count", type=click.IntRange(1), default=1, show_default=True,
               help="Labels in a line of a list, the last fields.")  # fmt: skip

@@ -14,7 +14,7 @@ from mocha.graph.listing import shape_text
 
 
 @click.command()
-@click.argument("source", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument("source", type=click.Path(path_type=Path, dir_okay=False))
 @click.argument("out", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--dataset", default="data", show_default=True, help="What to take the mean of.")
 @overwrite_option

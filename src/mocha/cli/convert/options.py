@@ -54,7 +54,7 @@ def known_set_options(name: str, what: str, size: str, *, file_okay: bool = Fals
         size: of a download.
         file_okay: --data may be a file.
     """
-    path = click.Path(path_type=Path, file_okay=file_okay, exists=file_okay)
+    path = click.Path(path_type=Path, file_okay=file_okay)
     return _together(
         click.option("--data", type=path, help=f"{what}."),
         out_option(default=Path(), show_default="the working directory"),
