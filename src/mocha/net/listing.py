@@ -30,7 +30,9 @@ def describe(net: Net) -> str:
 def element(net: Net) -> str:
     """The same as an element of a page, with a picture of the net if it can be had."""
     rows = page.table(_HEAD, _rows(net), right=(_COUNT,))
-    return page.card(_summary(net), page.details("layers", rows, opened=len(net.layers) <= _FEW), page.net_element(net_picture(net)))
+    return page.card(
+        _summary(net), page.details("layers", rows, opened=len(net.layers) <= _FEW), page.net_element(net_picture(net))
+    )
 
 
 def _rows(net: Net) -> list[tuple[str, ...]]:

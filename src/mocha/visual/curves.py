@@ -21,6 +21,9 @@ Series = npt.NDArray[np.float64]
 _FAR = 20.0
 """Statistics of one axis are at most so many times larger than each other."""
 
+_LIMIT = 1e100
+"""Numbers beyond it are gaps, as infinity is: what computes a picture's coordinates would overflow."""
+
 _FIRST_SIGHT = ("obj_val", "loss")
 _MOST = 4
 """How many curves are drawn of a file where nobody says which."""
@@ -35,7 +38,7 @@ class Curve:
         key: name of the statistic.
         label: what legends call it.
         iterations: ascending.
-        values: of the same length; NaN and infinities are gaps.
+        values: of the same length; NaN is a gap.
         means: the trailing means, or None.
     """
 
@@ -128,6 +131,7 @@ def curves(
         numbers = sources[source][key]
         iterations = np.array(sorted(numbers), np.float64)
         values = np.array([numbers[i] for i in sorted(numbers)], np.float64)
+        values[np.abs(values) > _LIMIT] = np.nan
         means = trailing_means(values, smooth) if smooth > 1 else None
         if x_range is not None:
             inside = (x_range[0] <= iterations) & (iterations <= x_range[1])

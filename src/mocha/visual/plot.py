@@ -12,6 +12,7 @@ import numpy as np
 from mocha.errors import ConfigError
 from mocha.visual.curves import Curve, Numbers, Series, check_range, chosen, curves, two_axes
 from mocha.visual.figures import COLORS, new_figure, save_figure
+from mocha.visual.graphviz import visible
 
 SIZE = 8, 4.8
 """Of a picture, in inches."""
@@ -127,7 +128,7 @@ def _dress(axes: Any, own: Sequence[Curve], colors: Mapping[int, str], *, paired
     """An axis says which statistics it is for, in their colour where that is one; it may be one of two."""
     keys = list(dict.fromkeys(curve.key for curve in own))
     color = colors[id(own[0])] if len(own) == 1 else "#333333"
-    axes.set_ylabel(_plain(_short(", ".join(keys), 44)), color=color)
+    axes.set_ylabel(_words(", ".join(keys), 44), color=color)
     axes.tick_params(axis="y", colors=color)
     for side in ("top", "left", "right", "bottom"):
         axes.spines[side].set_color("#999999")
@@ -136,15 +137,13 @@ def _dress(axes: Any, own: Sequence[Curve], colors: Mapping[int, str], *, paired
 
 
 def _legend(figure: Any, made: Sequence[Curve], lines: Mapping[int, Any]) -> None:
-    labels = [_plain(_short(curve.label, 60)) for curve in made]
+    labels = [_words(curve.label, 60) for curve in made]
     columns = min(len(made), max(1, 80 // (max(map(len, labels)) + 6)))
     figure.legend([lines[id(curve)] for curve in made], labels, loc="outside upper left", ncols=columns, frameon=False)
 
 
-def _short(text: str, most: int) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"
-
-
-def _plain(text: str) -> str:
-    """A text in which matplotlib finds no formulas."""
-    return text.replace("$", r"\$")
+def _words(text: str, most: int) -> str:
+    """A text that is cut, and in which matplotlib finds no formulas and nothing to hide."""
+    line = visible(text)
+    cut = line if len(line) <= most else line[: most - 1] + "…"
+    return ("" if not cut.startswith("_") else "\N{ZERO WIDTH NO-BREAK SPACE}") + cut.replace("$", r"\$")
