@@ -64,6 +64,15 @@ def test_ranges_and_smoothing():
             curves(SOURCES, [("a.h5", "obj_val")], **wrong)
 
 
+def test_means_reach_as_far_back_for_all():
+    dense, sparse = {i: float(i) for i in range(0, 101, 5)}, {0: 0.0, 20: 1.0, 40: 0.0}
+    made = curves({"f": {"dense": dense, "sparse": sparse}}, [("f", "dense"), ("f", "sparse")], smooth=4)
+    assert made[0].shown[-1] == np.mean([100, 95, 90, 85])
+    assert made[1].means is None, "20 iterations are one record"
+    made = curves({"f": {"dense": dense, "sparse": sparse}}, [("f", "dense"), ("f", "sparse")], smooth=8)
+    assert made[1].shown.tolist() == [0.0, 0.5, 0.5]
+
+
 def test_two_axes():
     def sides(*keys):
         return [[c.key for c in side] for side in two_axes(curves(SOURCES, [("a.h5", key) for key in keys]))]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import warnings
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,9 @@ def figure_svg(figure: Any) -> str:
     buffer = io.StringIO()
     with optional("matplotlib", "drawing").rc_context({"svg.fonttype": "none"}):
         _save(figure, buffer, format="svg", metadata={"Date": None, "Creator": None})
-    return svg_element(buffer.getvalue())
+    # matplotlib's style would be that of the whole page
+    element = re.sub(r"<style[^>]*>.*?</style>", "", svg_element(buffer.getvalue()), flags=re.DOTALL)
+    return element.replace("<svg ", '<svg style="stroke-linejoin:round;stroke-linecap:butt" ', 1)
 
 
 def _save(figure: Any, target: Any, **options: Any) -> None:

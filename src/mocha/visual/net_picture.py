@@ -159,7 +159,8 @@ def _homes(
 def _title(picture: NetPicture) -> str:
     about = f'<BR/><FONT POINT-SIZE="11" COLOR="#555555">{label_text(" · ".join(picture.about))}</FONT>'
     name = label_text(picture.name)
-    return f'<FONT POINT-SIZE="18"><B>{name}</B></FONT>{about}<BR/> '
+    gap = '<BR/><FONT POINT-SIZE="4"> </FONT>'
+    return f'<FONT POINT-SIZE="18"><B>{name}</B></FONT>{gap}{about}<BR/> '
 
 
 def _node(number: int, members: Sequence[LayerBox]) -> str:

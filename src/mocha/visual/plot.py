@@ -39,7 +39,8 @@ def plot_statistics(
         sources: name of a training -> its statistics, as `read_statistics` gives them.
         path: where to; the ending says the format: .png, .svg, .pdf.
         keys: names of statistics, or patterns with * and ?; without any the objective and the accuracies.
-        smooth: draw the mean of so many records up to each one, and the records themselves faintly; 1 for no mean.
+        smooth: draw the mean of so many records up to each one, and the records themselves faintly; 1 for no mean. It
+            counts the records of the statistic with the closest ones, and means of the others reach as far back.
         log: make the left axis logarithmic. What is 0 or less is left out there.
         x_range: the first and the last iteration to show.
         y_range: the lower and the upper end of the left axis.
@@ -138,7 +139,7 @@ def _dress(axes: Any, own: Sequence[Curve], colors: Mapping[int, str], *, paired
 
 def _legend(figure: Any, made: Sequence[Curve], lines: Mapping[int, Any]) -> None:
     labels = [_words(curve.label, 60) for curve in made]
-    columns = min(len(made), max(1, 80 // (max(map(len, labels)) + 6)))
+    columns = min(len(made), max(1, 92 // (max(map(len, labels)) + 6)))
     figure.legend([lines[id(curve)] for curve in made], labels, loc="outside upper left", ncols=columns, frameon=False)
 
 
