@@ -85,6 +85,9 @@ def test_nothing_is_written_or_run(tmp_path, monkeypatch):
 def test_files(tmp_path):
     with pytest.raises(FormatError, match="there is no such file"):
         caffe_picture(tmp_path / "n.prototxt")
+    (tmp_path / "n.prototxt").write_text('name: "n"')
+    with pytest.raises(FormatError, match=r"n\.prototxt: there are no layers in it"):
+        caffe_picture(tmp_path / "n.prototxt")
     (tmp_path / "n.prototxt").write_text("layer {")
     with pytest.raises(FormatError):
         caffe_picture(tmp_path / "n.prototxt")
