@@ -258,3 +258,11 @@ def test_a_file_that_is_not_there_is_made(net, tmp_path, file_exists):
     add_coffee_break(solver, TrainingSummary("obj_val", "loss"), every_n_iter=1)
     solve(solver, net)
     assert set(read_statistics(tmp_path / "a" / "s.h5")) == {"obj_val", "loss"}
+
+
+def test_links_to_other_files_are_not_followed(tmp_path):
+    write_statistics(tmp_path / "other.h5", {"a": {1: 2.0}})
+    with h5py.File(tmp_path / "s.h5", "w") as file:
+        file["a"] = h5py.ExternalLink("other.h5", "/a")
+    with pytest.raises(FormatError, match="links are not followed"):
+        read_statistics(tmp_path / "s.h5")

@@ -1,4 +1,5 @@
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,8 @@ ROOT = Path(__file__).parents[2]
 def site(tmp_path_factory):
     """The documentation, built once, without a warning."""
     pytest.importorskip("mkdocs")
+    if shutil.which("dot") is None:
+        pytest.skip("the pictures of nets need Graphviz's program dot")
     folder = tmp_path_factory.mktemp("site")
     ran = subprocess.run(
         [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)],

@@ -13,7 +13,7 @@ from mocha.caffe.facts import facts
 from mocha.caffe.net import TEST, TRAIN, existing
 from mocha.caffe.nets import read_net
 from mocha.caffe.proto import caffe_pb2
-from mocha.errors import ConfigError, MochaError, did_you_mean
+from mocha.errors import ConfigError, FormatError, MochaError, did_you_mean
 from mocha.graph import Phase
 from mocha.net.picture import totals
 from mocha.ops import Shape
@@ -59,6 +59,8 @@ def caffe_picture(
         FormatError: the file is missing or is no net.
     """
     message = read_net(existing(network_file)) if isinstance(network_file, (str, Path)) else network_file
+    if not message.layer:
+        raise FormatError(f"{network_file}: there are no layers in it. Give the .prototxt of a net, not of a solver.")
     state = net_state(TRAIN if phase == "train" else TEST, level, stages, message.state)
     message = filtered(message, state)
     fed = _fed(message, shapes or {})

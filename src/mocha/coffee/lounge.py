@@ -17,7 +17,7 @@ from mocha.coffee.progress import ProgressBar
 from mocha.console import logger, on_terminal
 from mocha.errors import ConfigError, FormatError
 from mocha.io import atomic_path, open_hdf5
-from mocha.io.hdf5 import reading
+from mocha.io.hdf5 import find_dataset, read_array, reading
 from mocha.solvers import CoffeeBreak, Lounge, Solver, SolverState
 from mocha.visual import Statistics
 
@@ -119,22 +119,24 @@ def read_statistics(path: str | Path) -> Statistics:
     """
     statistics = Statistics()
     with open_hdf5(path) as file, reading(path):
-        for name, group in file.items():
-            statistics[unquote(name)] = _series(path, name, group)
+        for name in file:
+            statistics[unquote(name)] = _series(path, name, file)
     return statistics
 
 
-def _series(path: str | Path, name: str, group: Any) -> dict[int, float]:
+def _series(path: str | Path, name: str, file: Any) -> dict[int, float]:
+    """One statistic. Links to elsewhere are not followed, and sizes are checked before memory is taken."""
     try:
-        iterations, values = np.asarray(group["iteration"][()]), np.asarray(group["value"][()])
-        fits = iterations.ndim == 1 and iterations.shape == values.shape
-        fits = fits and iterations.dtype.kind in "iu" and values.dtype.kind in "iuf"
-    except (KeyError, TypeError, AttributeError, IndexError, OSError, ValueError):
-        fits = False
-    if not fits:
+        iterations = read_array(find_dataset(file, f"{name}/iteration"), kinds="iu")
+        values = read_array(find_dataset(file, f"{name}/value"), kinds="fiu")
+        wrong = (
+            "" if iterations.ndim == 1 and iterations.shape == values.shape else f"{iterations.shape}, {values.shape}"
+        )
+    except FormatError as error:
+        wrong = str(error)
+    if wrong:
         raise FormatError(
-            f"{path}: {name!r} is no statistic; expected a group with the data sets 'iteration' and 'value' of one "
-            "length. Is "
-            "this a statistics file?"
+            f"{path}: {name!r} is no statistic ({wrong}); expected a group with the data sets 'iteration' and 'value' "
+            "of one length. Is this a statistics file?"
         )
     return {int(i): float(v) for i, v in zip(iterations, values, strict=True)}

@@ -21,6 +21,9 @@ Series = npt.NDArray[np.float64]
 _FAR = 20.0
 """Statistics of one axis are at most so many times larger than each other."""
 
+_LIMIT = 1e100
+"""Numbers beyond it are gaps, as infinity is: what computes a picture's coordinates would overflow."""
+
 _FIRST_SIGHT = ("obj_val", "loss")
 _MOST = 4
 """How many curves are drawn of a file where nobody says which."""
@@ -35,7 +38,7 @@ class Curve:
         key: name of the statistic.
         label: what legends call it.
         iterations: ascending.
-        values: of the same length; NaN and infinities are gaps.
+        values: of the same length; NaN is a gap.
         means: the trailing means, or None.
     """
 
@@ -113,7 +116,8 @@ def curves(
     Args:
         sources: name of a training -> its statistics.
         pairs: source and key of each.
-        smooth: how many records a trailing mean is taken over; 1 for none.
+        smooth: how many records a trailing mean is taken over, of the statistic with the closest ones; means of the
+            others reach as many iterations back. 1 for none.
         x_range: the first and the last iteration to show.
 
     Raises:
@@ -122,19 +126,29 @@ def curves(
     if isinstance(smooth, bool) or not isinstance(smooth, int) or smooth < 1:
         raise ConfigError(f"smooth is {smooth!r}; expected a number of records >= 1.")
     check_range("x_range", x_range)
+    steps = [_step(sources[source][key]) for source, key in pairs]
+    closest = min((step for step in steps if step), default=0.0)
     one_source, one_key = len({s for s, _ in pairs}) == 1, len({k for _, k in pairs}) == 1
     made = []
-    for source, key in pairs:
+    for (source, key), step in zip(pairs, steps, strict=True):
+        count = max(1, round(smooth * closest / step)) if step else 1
         numbers = sources[source][key]
         iterations = np.array(sorted(numbers), np.float64)
         values = np.array([numbers[i] for i in sorted(numbers)], np.float64)
-        means = trailing_means(values, smooth) if smooth > 1 else None
+        values[np.abs(values) > _LIMIT] = np.nan
+        means = trailing_means(values, count) if count > 1 else None
         if x_range is not None:
             inside = (x_range[0] <= iterations) & (iterations <= x_range[1])
             iterations, values, means = iterations[inside], values[inside], None if means is None else means[inside]
         label = key if one_source else source if one_key else f"{source}: {key}"
         made.append(Curve(source, key, label, iterations, values, means))
     return made
+
+
+def _step(numbers: Mapping[int, float]) -> float:
+    """The usual distance of two records; 0 if there are no two."""
+    iterations = sorted(numbers)
+    return float(np.median(np.diff(np.array(iterations, np.float64)))) if len(iterations) > 1 else 0.0
 
 
 def check_range(name: str, given: tuple[float, float] | None) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import os
+import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +35,7 @@ def save_figure(figure: Any, path: str | os.PathLike[str], dpi: int = 110) -> Pa
     target = Path(path)
     form = check_format(figure, target)
     with atomic_path(target) as temporary:
-        figure.savefig(temporary, dpi=dpi, format=form)
+        _save(figure, temporary, dpi=dpi, format=form)
     return target
 
 
@@ -53,8 +55,17 @@ def figure_svg(figure: Any) -> str:
     """A figure as an element of a page."""
     buffer = io.StringIO()
     with optional("matplotlib", "drawing").rc_context({"svg.fonttype": "none"}):
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    return svg_element(buffer.getvalue())
+        _save(figure, buffer, format="svg", metadata={"Date": None, "Creator": None})
+    # matplotlib's style would be that of the whole page
+    element = re.sub(r"<style[^>]*>.*?</style>", "", svg_element(buffer.getvalue()), flags=re.DOTALL)
+    return element.replace("<svg ", '<svg style="stroke-linejoin:round;stroke-linecap:butt" ', 1)
+
+
+def _save(figure: Any, target: Any, **options: Any) -> None:
+    with warnings.catch_warnings():
+        # names may have letters that no font at hand has
+        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
+        figure.savefig(target, **options)
 
 
 def svg_element(text: str) -> str:

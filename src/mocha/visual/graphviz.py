@@ -42,8 +42,11 @@ def quoted(text: str) -> str:
 
 
 def label_text(text: str) -> str:
-    """A text within an HTML-like label: escaped, without invisible characters, cut where it is too long."""
-    return html.escape(visible(text))
+    """A text within an HTML-like label: escaped, without invisible characters, cut where it is too long.
+
+    Graphviz refuses an element without text, so that an empty one is a space.
+    """
+    return html.escape(visible(text)) or " "
 
 
 def visible(text: str) -> str:

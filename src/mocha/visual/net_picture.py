@@ -158,7 +158,9 @@ def _homes(
 
 def _title(picture: NetPicture) -> str:
     about = f'<BR/><FONT POINT-SIZE="11" COLOR="#555555">{label_text(" · ".join(picture.about))}</FONT>'
-    return f'<FONT POINT-SIZE="18"><B>{label_text(picture.name) or "net"}</B></FONT>{about}<BR/> '
+    name = label_text(picture.name)
+    gap = '<BR/><FONT POINT-SIZE="4"> </FONT>'
+    return f'<FONT POINT-SIZE="18"><B>{name}</B></FONT>{gap}{about}<BR/> '
 
 
 def _node(number: int, members: Sequence[LayerBox]) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 from mocha.errors import ConfigError
 from mocha.visual.curves import Curve, Numbers, Series, check_range, chosen, curves, two_axes
 from mocha.visual.figures import COLORS, new_figure, save_figure
+from mocha.visual.graphviz import visible
 
 SIZE = 8, 4.8
 """Of a picture, in inches."""
@@ -38,7 +39,8 @@ def plot_statistics(
         sources: name of a training -> its statistics, as `read_statistics` gives them.
         path: where to; the ending says the format: .png, .svg, .pdf.
         keys: names of statistics, or patterns with * and ?; without any the objective and the accuracies.
-        smooth: draw the mean of so many records up to each one, and the records themselves faintly; 1 for no mean.
+        smooth: draw the mean of so many records up to each one, and the records themselves faintly; 1 for no mean. It
+            counts the records of the statistic with the closest ones, and means of the others reach as far back.
         log: make the left axis logarithmic. What is 0 or less is left out there.
         x_range: the first and the last iteration to show.
         y_range: the lower and the upper end of the left axis.
@@ -127,7 +129,7 @@ def _dress(axes: Any, own: Sequence[Curve], colors: Mapping[int, str], *, paired
     """An axis says which statistics it is for, in their colour where that is one; it may be one of two."""
     keys = list(dict.fromkeys(curve.key for curve in own))
     color = colors[id(own[0])] if len(own) == 1 else "#333333"
-    axes.set_ylabel(_plain(_short(", ".join(keys), 44)), color=color)
+    axes.set_ylabel(_words(", ".join(keys), 44), color=color)
     axes.tick_params(axis="y", colors=color)
     for side in ("top", "left", "right", "bottom"):
         axes.spines[side].set_color("#999999")
@@ -136,15 +138,13 @@ def _dress(axes: Any, own: Sequence[Curve], colors: Mapping[int, str], *, paired
 
 
 def _legend(figure: Any, made: Sequence[Curve], lines: Mapping[int, Any]) -> None:
-    labels = [_plain(_short(curve.label, 60)) for curve in made]
-    columns = min(len(made), max(1, 80 // (max(map(len, labels)) + 6)))
+    labels = [_words(curve.label, 60) for curve in made]
+    columns = min(len(made), max(1, 92 // (max(map(len, labels)) + 6)))
     figure.legend([lines[id(curve)] for curve in made], labels, loc="outside upper left", ncols=columns, frameon=False)
 
 
-def _short(text: str, most: int) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"
-
-
-def _plain(text: str) -> str:
-    """A text in which matplotlib finds no formulas."""
-    return text.replace("$", r"\$")
+def _words(text: str, most: int) -> str:
+    """A text that is cut, and in which matplotlib finds no formulas and nothing to hide."""
+    line = visible(text)
+    cut = line if len(line) <= most else line[: most - 1] + "…"
+    return ("" if not cut.startswith("_") else "\N{ZERO WIDTH NO-BREAK SPACE}") + cut.replace("$", r"\$")

@@ -1,0 +1,166 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mocha.errors import ConfigError
+from mocha.visual import Statistics, plot_statistics
+from mocha.visual.braille import text_curves
+from mocha.visual.curves import chosen, curves, numbered, trailing_means, two_axes
+from mocha.visual.listing import statistic_row
+from mocha.visual.page import thinned
+
+A = {"obj_val": {0: 2.0, 10: 1.0, 20: 0.5}, "acc-accuracy": {0: 0.1, 20: 0.9}, "rate": {0: 1e-3, 20: 1e-4}}
+B = {"obj_val": {0: 3.0, 30: 0.25}}
+SOURCES = {"a.h5": A, "b.h5": B}
+
+floats = st.floats(allow_nan=True, allow_infinity=True)
+statistics = st.dictionaries(
+    st.text(max_size=8), st.dictionaries(st.integers(0, 2**62), floats, max_size=12), min_size=1, max_size=4
+)
+
+
+@given(st.lists(st.floats(-1e100, 1e100) | st.just(math.nan), max_size=30), st.integers(1, 12))
+def test_trailing_means(values, count):
+    found = trailing_means(np.array(values), count)
+    assert len(found) == len(values)
+    for i, mean in enumerate(found):
+        window = [v for v in values[max(0, i + 1 - count) : i + 1] if math.isfinite(v)]
+        if not window:
+            assert math.isnan(mean)
+        else:
+            total = sum(window)
+            assert mean == pytest.approx(total / len(window), rel=1e-9, abs=1e-9 * max(map(abs, window)))
+
+
+def test_which_are_drawn():
+    assert numbered(SOURCES) == [("a.h5", "acc-accuracy"), ("a.h5", "obj_val"), ("a.h5", "rate"), ("b.h5", "obj_val")]
+    assert chosen(SOURCES) == [("a.h5", "obj_val"), ("a.h5", "acc-accuracy"), ("b.h5", "obj_val")]
+    assert chosen(SOURCES, ["rate", "obj*"], [4]) == [("a.h5", "rate"), ("a.h5", "obj_val"), ("b.h5", "obj_val")]
+    with pytest.raises(ConfigError, match=r"no statistic 'obj_vol'. Did you mean 'obj_val'\?"):
+        chosen(SOURCES, ["obj_vol"])
+    with pytest.raises(ConfigError, match="no statistic number 5; the list goes from 1 to 4"):
+        chosen(SOURCES, (), [5])
+
+
+def test_labels_say_what_differs():
+    def labels(*pairs):
+        return [c.label for c in curves(SOURCES, pairs)]
+
+    assert labels(("a.h5", "obj_val"), ("a.h5", "rate")) == ["obj_val", "rate"]
+    assert labels(("a.h5", "obj_val"), ("b.h5", "obj_val")) == ["a.h5", "b.h5"]
+    assert labels(("a.h5", "rate"), ("b.h5", "obj_val")) == ["a.h5: rate", "b.h5: obj_val"]
+
+
+def test_ranges_and_smoothing():
+    (curve,) = curves(SOURCES, [("a.h5", "obj_val")], smooth=2, x_range=(5, 20))
+    assert curve.iterations.tolist() == [10, 20]
+    assert curve.values.tolist() == [1.0, 0.5]
+    assert curve.shown.tolist() == [1.5, 0.75], "the mean knows what lies before the range"
+    for wrong in ({"smooth": 0}, {"smooth": 1.5}, {"x_range": (5, 5)}, {"x_range": (0, math.nan)}):
+        with pytest.raises(ConfigError):
+            curves(SOURCES, [("a.h5", "obj_val")], **wrong)
+
+
+def test_means_reach_as_far_back_for_all():
+    dense, sparse = {i: float(i) for i in range(0, 101, 5)}, {0: 0.0, 20: 1.0, 40: 0.0}
+    made = curves({"f": {"dense": dense, "sparse": sparse}}, [("f", "dense"), ("f", "sparse")], smooth=4)
+    assert made[0].shown[-1] == np.mean([100, 95, 90, 85])
+    assert made[1].means is None, "20 iterations are one record"
+    made = curves({"f": {"dense": dense, "sparse": sparse}}, [("f", "dense"), ("f", "sparse")], smooth=8)
+    assert made[1].shown.tolist() == [0.0, 0.5, 0.5]
+
+
+def test_two_axes():
+    def sides(*keys):
+        return [[c.key for c in side] for side in two_axes(curves(SOURCES, [("a.h5", key) for key in keys]))]
+
+    assert sides("acc-accuracy", "obj_val") == [["obj_val"], ["acc-accuracy"]]
+    assert sides("rate", "obj_val") == [["rate"], ["obj_val"]]
+    assert sides("obj_val", "rate") == [["obj_val"], ["rate"]]
+    assert sides("obj_val") == [["obj_val"], []]
+    assert sides("acc-accuracy") == [["acc-accuracy"], []]
+
+
+@given(statistics, st.booleans(), st.integers(1, 3))
+def test_any_numbers_can_be_drawn_as_text(numbers, log, smooth):
+    made = curves({"f": numbers}, [("f", key) for key in numbers], smooth=smooth)
+    lines = text_curves(made, width=60, height=20, log=log).plain.split("\n")
+    assert max(map(len, lines)) <= 90
+    assert len(lines) >= 6
+
+
+def test_the_curve_in_text():
+    (curve,) = curves({"f": {"k": {i: float(i) for i in range(100)}}}, [("f", "k")])
+    lines = text_curves([curve], width=60, height=13).plain.split("\n")
+    assert lines[0] == " A k  last 99"
+    body = lines[1:-2]
+    assert body[0].startswith("99 ┤")
+    assert body[0].endswith("A"), "it ends at the top right"
+    assert body[-1].startswith(" 0 ┤⣠"), "and begins at the bottom left"
+    assert all(any("⠀" < c <= "⣿" for c in line) for line in body[1:]), "without a gap"
+    assert lines[-1].split() == ["0", "iteration", "99"]
+    assert {len(line) for line in body} == {60}
+
+
+def test_rows_of_the_list():
+    assert statistic_row("k", {0: 3.0, 10: math.nan, 5: 1.0}) == ("k", "3", "0 to 10", "1", "3", "nan")
+    assert statistic_row("k", {}) == ("k", "0", "", "", "", "")
+
+
+def test_thinning_keeps_the_last():
+    few = thinned({"k": dict.fromkeys(range(5001), 1.0)})["k"]
+    assert 5000 in few
+    assert 400 < len(few) <= 501
+
+
+# -- pictures
+
+
+@pytest.fixture
+def matplotlib():
+    return pytest.importorskip("matplotlib")
+
+
+@pytest.mark.parametrize("ending", ["png", "svg", "pdf"])
+def test_pictures(matplotlib, tmp_path, ending):
+    path = plot_statistics(SOURCES, tmp_path / f"c.{ending}", smooth=2, log=True, x_range=(0, 20), y_range=(0.1, 4))
+    assert path.read_bytes().startswith({"svg": b"<?xml", "png": b"\x89PNG", "pdf": b"%PDF"}[ending])
+
+
+def test_what_is_in_the_picture(matplotlib, tmp_path):
+    with matplotlib.rc_context({"svg.fonttype": "none"}):
+        text = Statistics(A).plot(tmp_path / "c.svg", "*").read_text()
+    for words in ("obj_val", "acc-accuracy", "rate", "iteration"):
+        assert f">{words}" in text or words in text
+    with matplotlib.rc_context({"svg.fonttype": "none"}):
+        text = plot_statistics({"$x_{": {"$y^": {0: 1.0, 1: 2.0}, "b": {0: 1.0}}}, tmp_path / "d.svg").read_text()
+    assert "$y^" in text, "names are no formulas"
+
+
+@settings(deadline=None, max_examples=20)
+@given(statistics, st.booleans())
+def test_any_numbers_can_be_drawn(tmp_path_factory, numbers, log):
+    pytest.importorskip("matplotlib")
+    folder = tmp_path_factory.mktemp("any")
+    if any(abs(v) <= 1e100 for key in numbers.values() for v in key.values()):
+        assert plot_statistics({"f": numbers}, folder / "c.png", keys=["*"], log=log).exists()
+    else:
+        with pytest.raises(ConfigError, match="no numbers to draw"):
+            plot_statistics({"f": numbers}, folder / "c.png", keys=["*"], log=log)
+
+
+def test_what_cannot_be_drawn(matplotlib, tmp_path):
+    for wrong, message in (
+        ({"keys": ["x"]}, "no statistic 'x'"),
+        ({"y_range": (1, 0)}, "y_range"),
+        ({"y_range": (0, 1), "log": True}, "must begin above 0"),
+        ({"x_range": (900, 999)}, "no numbers to draw"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            plot_statistics(SOURCES, tmp_path / "c.png", **wrong)
+    with pytest.raises(ConfigError, match=r"\.exe is no format"):
+        plot_statistics(SOURCES, tmp_path / "c.exe")
+    assert list(tmp_path.iterdir()) == []
