@@ -75,7 +75,8 @@ class Table:
             labels = [name for name in self._names if name.lower() == "label"][:1]
             if not labels:
                 raise ConfigError(
-                    f"{self.source}: no column is called 'label'. Say which ones are labels, or that there are none."
+                    f"{self.source}: no column is called 'label'. Say which ones are (--label-column), or that none is "
+                    "(--no-label)."
                 )
         self.label_places = [self._place(column) for column in labels]
         self.split_place = None if split is None else self._place(split)
