@@ -8,7 +8,7 @@ import sys
 import h5py
 import numpy as np
 import pytest
-from tests.data.test_cifar10 import raw_files, write_archive, write_folder
+from tests.data.cifar import raw_files, write_archive, write_folder
 
 from mocha.caffe import write_mean
 
