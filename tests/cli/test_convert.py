@@ -8,7 +8,7 @@ import sys
 import h5py
 import numpy as np
 import pytest
-from tests.data.test_cifar10 import raw_files, write_archive, write_folder
+from tests.data.cifar import raw_files, write_archive, write_folder
 
 from mocha.caffe import write_mean
 
@@ -65,6 +65,17 @@ def test_lists_and_tables(mocha, classes, tmp_path):
     mocha("convert", "images", table, "--root", classes, "--out", "t", "--no-shuffle", *columns)
     with h5py.File("t/train-00000.hdf5") as file:
         assert file["label"][3].tolist() == [3, 0.5]
+
+
+def test_classes_of_another_conversion(mocha, classes, tmp_path):
+    (tmp_path / "val.txt").write_text("dog/000.png dog\n")
+    mocha("convert", "images", classes, "--out", "sets")
+    words = ["convert", "images", tmp_path / "val.txt", "--root", classes, "--out", "sets", "--split", "val"]
+    assert "--classes classes.txt" in mocha(*words, fails=1)
+    mocha(*words, "--classes", "sets/classes.txt")
+    with h5py.File("sets/val-00000.hdf5") as file:
+        assert file["label"][()].tolist() == [[1]]
+    assert "expected the names of classes" in mocha(*words, "--classes", "none.txt", fails=1)
 
 
 @pytest.mark.parametrize(

@@ -428,9 +428,29 @@ def test_two_lists_in_one_folder(tmp_path):
     convert_images(tmp_path / "val.txt", tmp_path / "out", split="val", seed=3, size=4, overwrite=True)
     after = contents(tmp_path / "out")
     assert {name for name in before if before[name] != after.get(name)} == {"val-00000.hdf5"}
-    (tmp_path / "val.txt").write_text(f"{images[4]} dog\n{images[5]} eel\n")  # numbers would mean other classes
-    with pytest.raises(ConfigError, match="is there already"):
+    with pytest.raises(ConfigError, match=r"val-00000\.hdf5.* is there already"):  # the same images in two splits
         convert_images(tmp_path / "val.txt", tmp_path / "out", split="val2")
+    (tmp_path / "val2.txt").write_text(f"{images[4]} dog\n{images[5]} eel\n")  # numbers would mean other classes
+    with pytest.raises(ConfigError, match=r"classes\.txt lists other classes than these, dog, eel"):
+        convert_images(tmp_path / "val2.txt", tmp_path / "out", split="val2")
+
+
+def test_known_classes(tmp_path):
+    source = write_classes(tmp_path / "src", {"cat": 2, "dog": 1})
+    done = convert_images(source, tmp_path / "out", classes=("eel", "dog", "cat"), shuffle=False)
+    assert done.classes == ("eel", "dog", "cat")
+    assert everything(tmp_path / "out")[1].tolist() == [[2], [2], [1]]
+    with pytest.raises(FormatError, match=r"'cat' is none of the classes\. Did you mean 'cats'"):
+        convert_images(source, tmp_path / "none", classes=("cats", "dog"))
+    with pytest.raises(FormatError, match="'dog' comes twice"):
+        convert_images(source, tmp_path / "none", classes=("cat", "dog", "dog"))
+    (tmp_path / "list.txt").write_text("src/dog/000.png 7\nsrc/cat/000.png cat\n")
+    done = convert_images(tmp_path / "list.txt", tmp_path / "list", classes=("cat", "7"), shuffle=False)
+    assert everything(tmp_path / "list")[1].tolist() == [[1], [0]]
+    with pytest.raises(FormatError, match="line 2: 'cat' is none of the classes"):
+        convert_images(tmp_path / "list.txt", tmp_path / "none", classes=("7",))
+    with pytest.raises(ConfigError, match="labels are to be values"):
+        convert_images(tmp_path / "list.txt", tmp_path / "none", classes=("7",), labels="values")
 
 
 def test_the_files_of_others_stay(tmp_path):
@@ -440,7 +460,7 @@ def test_the_files_of_others_stay(tmp_path):
         out.mkdir()
         (out / name).write_text("mine.hdf5\n")
         (out / "other.hdf5").write_text("no HDF5")
-        with pytest.raises(ConfigError, match=f"{name}.* is there already"):
+        with pytest.raises(ConfigError, match=f"{name}.* (is there already|lists other classes)"):
             convert_images(source, out)
         assert contents(out) == {name: b"mine.hdf5\n", "other.hdf5": b"no HDF5"}
         convert_images(source, out, overwrite=True)

@@ -84,6 +84,16 @@ def located(name: str, size: str, found: Path | None, download: Callable[[], Pat
     return download()
 
 
+def _names(ctx: click.Context, param: click.Parameter, value: Path | None) -> tuple[str, ...] | None:
+    if value is None:
+        return None
+    try:
+        lines = value.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    except OSError as error:
+        raise FormatError(f"{value}: expected the names of classes, one a line ({error.strerror}).") from error
+    return tuple(line.strip() for line in lines if line.strip())
+
+
 writing_options = _together(
     click.option("--split", default=TRAIN, show_default=True, help="The split that all samples belong to."),
     click.option("--test-share", type=float, default=0.0, help="Share that is put into a split 'test', as 0.2."),
@@ -96,6 +106,10 @@ writing_options = _together(
     click.option(
         "--labels", type=click.Choice(LABEL_KINDS), default="auto", show_default=True,
         help="What labels are; auto: words and whole numbers are classes, others are values.",
+    ),
+    click.option(
+        "--classes", type=click.Path(path_type=Path, dir_okay=False), callback=_names,
+        help="A classes.txt with the names of all classes; default: those that are found, sorted.",
     ),
     overwrite_option,
 )  # fmt: skip

@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from mocha.data.converters import folder
-from mocha.data.converters.archives import read_members
 from mocha.data.converters.jobs import Block, Converted, Job, Piece, digest_of
 from mocha.data.converters.pieces import run
 from mocha.data.converters.places import PATIENCE, cache_directory, places
@@ -193,6 +192,8 @@ def _contents(place: Path) -> dict[str, bytes]:
     """The files that matter, from a folder or an archive."""
     if place.is_dir():
         return {name: _read(place / name) for name in (*_BINARY, _NAMES) if (place / name).is_file()}
+    from mocha.data.converters.archives import read_members  # what unpacks takes a while to import
+
     largest = {**dict.fromkeys(_BINARY, _LARGEST), _NAMES: _LARGEST_NAMES}
     return read_members(place, largest, _FOREIGN, most=_LARGEST_ARCHIVE)
 

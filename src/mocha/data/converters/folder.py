@@ -122,6 +122,11 @@ def make_room(job: Job, mine: set[str]) -> None:
     classes = classes_file(job.out)
     if classes.exists() and classes.read_bytes() != classes_text(job) and (job.classes or others):
         others.append(classes)
+    if others == [classes] and not job.overwrite:
+        raise ConfigError(
+            f"{classes} lists other classes than these, {', '.join(job.classes or ())[:100]}. To number them as there, "
+            "give it: --classes classes.txt, or classes=[...]. To have it replaced: --overwrite, or overwrite=True."
+        )
     if others and not job.overwrite:
         more = f" (and {len(others) - 1} more)" if len(others) > 1 else ""
         raise ConfigError(

@@ -42,6 +42,7 @@ def convert_images(
     split_column: str | None = None,
     label_count: int = 1,
     labels: LabelKind = "auto",
+    classes: Sequence[str] | None = None,
     split: str = TRAIN,
     test_share: float = 0.0,
     shuffle: bool = True,
@@ -74,6 +75,8 @@ def convert_images(
         split_column: of a table, the names of splits; None: ``TrainTest``, if there is such a column.
         label_count: of a list, the fields of a line that are labels, from its end.
         labels: "auto": words and whole numbers are classes, others are values; "classes" or "values" say which.
+        classes: the names of all classes, in the order of their numbers, as those of a training set for its validation
+            set; None: those that are found, sorted.
         split: the split that all images belong to, if nothing else says it.
         test_share: the share of the images that is put into a split "test", 0 for none; of each class alike.
         shuffle: write in random order.
@@ -101,7 +104,7 @@ def convert_images(
         )
     optional("PIL.Image", "reading images")
     target, threads = _checked_size(size, fit), checked_workers(workers)
-    listing = _listed(Path(source), root, image_column, label_columns, split_column, label_count, labels)
+    listing = _listed(Path(source), root, image_column, label_columns, split_column, label_count, labels, classes)
     table, seed = listing.labels, checked_seed(seed)
     splits = arrange(
         len(listing.names),
@@ -152,6 +155,7 @@ def _listed(
     split_column: str | None,
     label_count: int,
     labels: LabelKind,
+    classes: Sequence[str] | None,
 ) -> sources.Listing:
     base = None if root is None else Path(root)
     folder, table = source.is_dir(), source.suffix.lower() in _TABLES
@@ -166,12 +170,12 @@ def _listed(
             what = "a folder of classes" if folder else "a table" if table else "an image list"
             raise ConfigError(f"{source} is {what}, for which {name} means nothing. Leave it out.")
     if folder:
-        return sources.from_folder(source)
+        return sources.from_folder(source, classes)
     if not source.is_file():
         raise FormatError(
             f"{source}: there is no such file or folder (working directory {Path.cwd()}). Expected a folder of "
             "classes, an image list, or a CSV file."
         )
     if table:
-        return sources.from_table(source, base, labels, image_column, label_columns, split_column)
-    return sources.from_list(source, base, labels, label_count)
+        return sources.from_table(source, base, labels, image_column, label_columns, split_column, classes)
+    return sources.from_list(source, base, labels, label_count, classes)

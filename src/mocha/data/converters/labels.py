@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from mocha.errors import ConfigError, FormatError
+from mocha.errors import ConfigError, FormatError, did_you_mean
 
 LabelKind = Literal["auto", "classes", "values"]
 
@@ -46,21 +46,27 @@ class LabelReader:
         kind: "auto", as above; "classes": names or whole numbers, and where there is one word, all are names; "values":
             numbers, whatever they are.
         width: fields of a sample's label, > 0.
+        names: of all classes, in the order of their numbers: each label is one of them; None: those that come.
 
     Raises:
         ConfigError: another kind, or several classes a sample.
     """
 
-    def __init__(self, kind: LabelKind, width: int) -> None:
+    def __init__(self, kind: LabelKind, width: int, names: Sequence[str] | None = None) -> None:
         if kind not in LABEL_KINDS:
             raise ConfigError(f"labels is {kind!r}; expected one of {', '.join(LABEL_KINDS)}.")
+        if names is not None and kind == "values":
+            raise ConfigError("names of classes are given, but labels are to be values. Give one of both.")
+        if names is not None:
+            kind = "classes"
         if kind == "classes" and width > 1:
             raise ConfigError(f"labels of {width} numbers cannot be classes; give one column, or labels 'values'.")
+        self._names = None if names is None else checked_names(names)
         self._kind = kind
         self._width = width
         self._numbers = array.array("d")
         self._codes = array.array("q")
-        self._words: dict[str, int] = {}
+        self._words = {name: number for number, name in enumerate(self._names or ())}
         self._as_words: bool | None = {"auto": None, "classes": True, "values": False}[kind] if width == 1 else False
         self._outside = self._fraction = ""
 
@@ -86,6 +92,8 @@ class LabelReader:
                     f"{where}: the label {text!r} is a number, but those before are words. If it is the name of a "
                     "class, say that labels are 'classes'."
                 )
+            if self._names is not None and text not in self._words:
+                raise FormatError(f"{where}: {text!r} is none of the classes. {did_you_mean(text, self._names)}")
             if self._as_words:
                 self._codes.append(self._words.setdefault(text, len(self._words)))
                 continue
@@ -118,6 +126,8 @@ class LabelReader:
 
     def _classes_of_words(self) -> LabelTable:
         codes = np.array(self._codes, np.intp)
+        if self._names is not None:
+            return LabelTable(codes.astype(np.float64).reshape(-1, 1), self._names, True)
         numbers = [_number(word) for word in self._words]
         if None not in numbers:  # classes were asked for, and their names are their numbers
             values = np.array(numbers, np.float64)
@@ -135,8 +145,10 @@ def checked_names(names: Sequence[str]) -> tuple[str, ...]:
     """Names of classes, which are written one a line.
 
     Raises:
-        FormatError: one has a line break.
+        FormatError: one has a line break, or comes twice.
     """
+    if len(set(names)) < len(names):
+        raise FormatError(f"among the names of classes, {max(names, key=list(names).count)!r} comes twice.")
     for name in names:
         if len(name.splitlines()) > 1:
             raise FormatError(f"the name of a class is {name!r}; names with line breaks cannot be listed. Rename it.")

@@ -75,7 +75,8 @@ class Table:
             labels = [name for name in self._names if name.lower() == "label"][:1]
             if not labels:
                 raise ConfigError(
-                    f"{self.source}: no column is called 'label'. Say which ones are labels, or that there are none."
+                    f"{self.source}: no column is called 'label'. Say which ones are (--label-column), or that none is "
+                    "(--no-label)."
                 )
         self.label_places = [self._place(column) for column in labels]
         self.split_place = None if split is None else self._place(split)
@@ -150,14 +151,14 @@ class Table:
             raise FormatError(f"{where}: damaged CSV ({error}). Look for lone quotes.") from error
         return rows[0] if rows else [""]
 
-    def scan(self, kind: LabelKind) -> tuple[LabelTable, dict[str, Indices] | None]:
+    def scan(self, kind: LabelKind, known: Sequence[str] | None) -> tuple[LabelTable, dict[str, Indices] | None]:
         """Go through all lines once: count their fields, note their places, take labels and splits.
 
         Raises:
             FormatError: a line has another number of fields, or a wrong label or split; or there are no lines.
         """
         places = array.array("q")
-        labels = LabelReader(kind, len(self.label_places)) if self.label_places else None
+        labels = LabelReader(kind, len(self.label_places), known) if self.label_places else None
         splits = SplitReader() if self.split_place is not None else None
         wanted = [*self.label_places, *([] if self.split_place is None else [self.split_place])]
         last = max(wanted, default=-1)

@@ -47,15 +47,20 @@ class Listing:
 # -- folders
 
 
-def from_folder(source: Path) -> Listing:
+def from_folder(source: Path, known: Sequence[str] | None) -> Listing:
     """A folder with one sub-folder a class, in which images lie at any depth.
 
     Classes are numbered in the order of the sorted names. Where the sub-folders are splits by their names (train,
     test, val) and hold folders themselves, these are the classes, the same for all splits. Hidden files and folders
     are passed over.
 
+    Args:
+        source: the folder.
+        known: the names of all classes, in the order of their numbers; None: those that are found, sorted.
+
     Raises:
-        FormatError: there are no sub-folders, or one has no images, or images lie beside them.
+        FormatError: there are no sub-folders, or one has no images or is none of the known classes; or images lie
+            beside them.
     """
     top = _folders(source)
     splits = SplitReader() if top and all(_is_split(source / name) for name in top) else None
@@ -64,8 +69,11 @@ def from_folder(source: Path) -> Listing:
     else:
         parts = [(f"{name}/{inner}", SPLIT_FOLDERS[name.lower()], inner) for name in top
                  for inner in _folders(source / name)]  # fmt: skip
-    classes = checked_names(sorted({inner for _, _, inner in parts}))
+    found_names = sorted({inner for _, _, inner in parts})
+    classes = checked_names(found_names if known is None else known)
     number = {name: place for place, name in enumerate(classes)}
+    if unknown := [name for name in found_names if name not in number]:
+        raise FormatError(f"{source}: {unknown[0]!r} is none of the classes. {did_you_mean(unknown[0], classes)}")
     names: list[str] = []
     labels: list[int] = []
     passed_over = 0
@@ -123,7 +131,7 @@ def _files(source: Path, part: str) -> Iterator[str]:
 # -- lists
 
 
-def from_list(source: Path, root: Path | None, kind: LabelKind, count: int) -> Listing:
+def from_list(source: Path, root: Path | None, kind: LabelKind, count: int, known: Sequence[str] | None) -> Listing:
     """An image list as Caffe has them: a line has a path, which may have blanks in it, and its labels.
 
     Args:
@@ -131,6 +139,7 @@ def from_list(source: Path, root: Path | None, kind: LabelKind, count: int) -> L
         root: what is put before the paths; None: relative paths are seen from the list's folder.
         kind: of the labels.
         count: labels in a line, the last fields of it.
+        known: the names of all classes.
 
     Raises:
         ConfigError: `count` is not a whole number above 0.
@@ -138,7 +147,7 @@ def from_list(source: Path, root: Path | None, kind: LabelKind, count: int) -> L
     """
     if isinstance(count, bool) or not isinstance(count, (int, np.integer)) or count < 1:
         raise ConfigError(f"label_count is {count!r}; expected a whole number above 0.")
-    names, labels = [], LabelReader(kind, count)
+    names, labels = [], LabelReader(kind, count, known)
     with _text(source, "a list of images, one 'path label' a line") as file:
         for number, line in enumerate(file, 1):
             if not line.strip():
@@ -187,6 +196,7 @@ def from_table(
     image_column: str | None,
     label_columns: Sequence[str],
     split_column: str | None,
+    known: Sequence[str] | None,
 ) -> Listing:
     """A CSV file with a header; ``.tsv``: with tabs. See `convert_images` for the arguments.
 
@@ -203,7 +213,7 @@ def from_table(
             if split_column is None and SPLIT_COLUMN in head:
                 split_column = SPLIT_COLUMN
             split = None if split_column is None else column_of(head, split_column, source)
-            names, labels, splits = [], LabelReader(kind, len(chosen)), SplitReader()
+            names, labels, splits = [], LabelReader(kind, len(chosen), known), SplitReader()
             for row in rows:
                 if not row:
                     continue

@@ -29,6 +29,7 @@ def convert_csv(
     delimiter: str = ",",
     scale: float = 1.0,
     labels: LabelKind = "auto",
+    classes: Sequence[str] | None = None,
     split: str = TRAIN,
     test_share: float = 0.0,
     shuffle: bool = True,
@@ -55,6 +56,8 @@ def convert_csv(
         delimiter: one character between fields.
         scale: what the numbers of a sample are multiplied by.
         labels: "auto": words and whole numbers are classes, others are values; "classes" or "values" say which.
+        classes: the names of all classes, in the order of their numbers, as those of a training set for its validation
+            set; None: those that are found, sorted.
         split: the split that all samples belong to, if nothing else says it.
         test_share: the share of the samples that is put into a split "test", 0 for none; of each class alike.
         shuffle: write in random order.
@@ -76,7 +79,7 @@ def convert_csv(
     table = Table(Path(source), header, delimiter)
     table.choose(label_columns, split_column)
     sample = table.sample_shape(shape)
-    names, splits = table.scan(labels)
+    names, splits = table.scan(labels, classes)
     arranged = arrange(
         table.rows,
         given=splits,
