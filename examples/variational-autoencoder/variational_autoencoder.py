@@ -47,7 +47,7 @@ digits = HDF5DataLayer(name="digits", source="train-data-list.txt", tops=["data"
 
 method = Adam()
 params = make_solver_parameters(
-    method, max_iter=20000, regu_coef=0.0, lr_policy=LRPolicy.Inv(0.01, 0.0001, 0.5), load_from="snapshots"
+    method, max_iter=20000, regu_coef=0.0, lr_policy=LRPolicy.Inv(0.001, 0.0001, 0.5), load_from="snapshots"
 )
 solver = Solver(method, params)
 setup_coffee_lounge(solver, save_into="snapshots/statistics.h5", every_n_iter=1000)

@@ -21,6 +21,9 @@ STEP = 1e-5
 TOLERANCE = 1e-5
 """The largest relative error that passes. A wrong formula is off by far more."""
 
+ROUNDING = 32
+"""How many units in its last place the objective, a sum of very many terms, may be off."""
+
 FLOOR = 1e-3
 """An element's gradient below this share of the largest one of its array is held against that share."""
 
@@ -215,7 +218,7 @@ def _verdict(
     """Check some elements of one array."""
     here = objective(values)
     # smaller gradients than this drown in the rounding of the objective, whose differences are divided by the step
-    drowned = 4 * float(np.finfo(np.float64).eps) * max(1.0, abs(here)) / STEP / TOLERANCE
+    drowned = ROUNDING * float(np.finfo(np.float64).eps) * max(1.0, abs(here)) / STEP / TOLERANCE
     floor = max(FLOOR * float(np.abs(gradient).max(initial=0.0)), drowned)
     checked = kinks = 0
     worst: tuple[float, tuple[int, ...], float, float] = (0.0, (), 0.0, 0.0)
