@@ -1,6 +1,7 @@
 """What is kept on disk, and what is found there."""
 
-from mocha.backends.cuda.cache import cache_folder, cached_file
+from mocha.backends.cuda.cache import cached_file
+from mocha.cache import cache_folder
 
 
 def test_a_file_is_made_once_and_anew_if_it_is_damaged(tmp_path, monkeypatch):

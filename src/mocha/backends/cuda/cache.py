@@ -8,13 +8,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-
-def cache_folder() -> Path:
-    """``mocha`` in the user's cache folder; `MOCHA_CACHE` names another one."""
-    named = os.environ.get("MOCHA_CACHE")
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(named) if named else Path(base) / "mocha"
-
+from mocha.cache import cache_folder
 
 _DIGEST = 32  # bytes in front of a file's own
 

@@ -24,11 +24,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mocha.backends.cuda.cache import cache_folder
 from mocha.backends.cuda.device import Address, Arguments, Bytes, Device, Event, bytes_at
 from mocha.backends.cuda.errors import DeviceError, OutOfMemory
 from mocha.backends.cuda.launches.plan import Launch
 from mocha.backends.cuda.nvrtc import only
+from mocha.cache import cache_folder
 from mocha.errors import BackendUnavailable, MochaError, StateError
 
 _HERE = Path(__file__).parent

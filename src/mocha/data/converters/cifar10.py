@@ -12,9 +12,8 @@ import numpy.typing as npt
 from mocha.data.converters import folder
 from mocha.data.converters.jobs import Block, Converted, Job, Piece, digest_of
 from mocha.data.converters.pieces import run
-from mocha.data.converters.places import PATIENCE, cache_directory, places
+from mocha.data.converters.places import cache_directory, download, places
 from mocha.errors import FormatError, MochaError
-from mocha.optional import optional
 from mocha.random import DEFAULT_SEED, checked_seed, permutation, stream_of
 
 Pictures = dict[str, npt.NDArray[np.uint8]]
@@ -93,16 +92,12 @@ def download_cifar10(cache_dir: Path | None = None) -> Path:
         MochaError: it cannot be reached or is not the right file, or pooch is not installed.
     """
     target = Path(cache_dir) if cache_dir is not None else cache_directory("cifar10")
-    pooch = optional("pooch", "downloading")
-    fetch = pooch.HTTPDownloader(timeout=PATIENCE)
     name = f"{_ARCHIVE}.tar.gz"
-    try:
-        pooch.retrieve(URL, f"md5:{_MD5}", fname=name, path=target, downloader=fetch)
-    except (OSError, ValueError) as error:  # out of reach, or not the file that it should be
+    if reason := download(URL, f"md5:{_MD5}", target):
         raise MochaError(
-            f"CIFAR-10 cannot be downloaded ({URL}: {str(error)[:200]}). Put {name} into {target}, or set "
-            "MOCHA_DATA to the directory that has it."
-        ) from error
+            f"CIFAR-10 cannot be downloaded ({reason}). Put {name} into {target}, or set MOCHA_DATA to the directory "
+            "that has it."
+        )
     return target / name
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mocha.data.converters.idx import read_idx
-from mocha.data.converters.places import PATIENCE, cache_directory, places
+from mocha.data.converters.places import cache_directory, download, places
 from mocha.errors import FormatError, MochaError
 from mocha.io.atomic import atomic_path
 from mocha.io.hdf5 import load_h5py
@@ -88,18 +88,14 @@ def download_mnist(cache_dir: Path | None = None) -> Path:
         MochaError: no mirror can be reached or gives the right files, or pooch is not installed.
     """
     target = Path(cache_dir) if cache_dir is not None else cache_directory("mnist")
-    pooch = optional("pooch", "downloading")
-    fetch = pooch.HTTPDownloader(timeout=PATIENCE)
     mirrors, reasons = list(MIRRORS), []
     for part, name in FILES.items():
         while mirrors:
-            url = f"{mirrors[0]}{name}.gz"
-            try:
-                pooch.retrieve(url, f"sha256:{_SHA256[part]}", fname=f"{name}.gz", path=target, downloader=fetch)
+            reason = download(f"{mirrors[0]}{name}.gz", f"sha256:{_SHA256[part]}", target)
+            if not reason:
                 break
-            except (OSError, ValueError) as error:  # out of reach, or not the file that it should be
-                reasons.append(f"{url}: {str(error)[:200]}")
-                del mirrors[0]  # it would fail for the other files too
+            reasons.append(reason)
+            del mirrors[0]  # it would fail for the other files too
         else:
             raise MochaError(
                 f"MNIST cannot be downloaded ({'; '.join(reasons)}). Put its four files ({', '.join(FILES.values())}, "

@@ -6,13 +6,39 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-PATIENCE = 5.0
+from mocha.cache import cache_folder
+from mocha.optional import optional
+
+_PATIENCE = 5.0
 """Seconds without an answer before a server is given up."""
 
 
 def cache_directory(name: str) -> Path:
-    """Where a data set is downloaded to: ``mocha/<name>`` in the user's cache directory."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mocha" / name
+    """Where a data set is downloaded to: ``mocha/<name>`` in the user's cache directory, or in `MOCHA_CACHE`."""
+    return cache_folder() / name
+
+
+def download(url: str, checksum: str, target: Path) -> str:
+    """Get a file into a folder, unless it is there, and check it.
+
+    Args:
+        url: where it is; the file keeps its name.
+        checksum: what it must have, as "md5:...".
+        target: the folder.
+
+    Returns:
+        what went wrong; empty if nothing did.
+
+    Raises:
+        MochaError: pooch is not installed.
+    """
+    pooch = optional("pooch", "downloading")
+    fetch = pooch.HTTPDownloader(timeout=_PATIENCE)
+    try:
+        pooch.retrieve(url, checksum, fname=url.rpartition("/")[2], path=target, downloader=fetch)
+    except (OSError, ValueError) as error:  # out of reach, or not the file that it should be
+        return f"{url}: {str(error)[:200]}"
+    return ""
 
 
 def places(name: str, directory: Path | None = None) -> Iterator[Path]:

@@ -9,11 +9,12 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from mocha.backends.cuda.cache import cache_folder, store_file
+from mocha.backends.cuda.cache import store_file
 from mocha.backends.cuda.device import Address
 from mocha.backends.cuda.errors import DeviceError, OutOfMemory
 from mocha.backends.cuda.extra import require
 from mocha.backends.cuda.products.spec import Activation, ConvolutionProduct, Numbers, Pass, Unsupported
+from mocha.cache import cache_folder
 
 _TRIED = 8  # plans that are timed
 _MOST_WORKSPACE = 1 << 30
