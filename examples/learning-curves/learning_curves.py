@@ -50,7 +50,8 @@ train("too-fast", rate=0.1)
 train("few-digits", count=1000)
 
 rates = ("as-it-should-be", "too-slow", "too-fast")
-plot_statistics({name: read_statistics(f"{name}.h5") for name in rates}, "rates.png", keys=["obj_val"], smooth=25)
+rate_runs = {name: read_statistics(f"{name}.h5") for name in rates}
+plot_statistics(rate_runs, "rates.png", keys=["obj_val"], smooth=25, log=True)
 for name in ("as-it-should-be", "few-digits"):
-    both = ["obj_val", "loss-softmax-loss"]
-    plot_statistics({name: read_statistics(f"{name}.h5")}, f"{name}.png", keys=both, smooth=25, log=True)
+    run = {name: read_statistics(f"{name}.h5")}
+    plot_statistics(run, f"{name}.png", keys=["obj_val", "loss-softmax-loss"], smooth=25, log=True)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from mocha.errors import ConfigError
 from mocha.visual import Statistics, plot_statistics
 from mocha.visual.braille import text_curves
-from mocha.visual.curves import chosen, curves, numbered, trailing_means, two_axes
+from mocha.visual.curves import chosen, curves, local_means, numbered, two_axes
 from mocha.visual.listing import statistic_row
 from mocha.visual.page import thinned
 
@@ -22,17 +22,26 @@ statistics = st.dictionaries(
 )
 
 
-@given(st.lists(st.floats(-1e100, 1e100) | st.just(math.nan), max_size=30), st.integers(1, 12))
-def test_trailing_means(values, count):
-    found = trailing_means(np.array(values), count)
+@given(st.lists(st.floats(-1e100, 1e100) | st.just(math.nan), max_size=30), st.integers(1, 12), st.booleans())
+def test_local_means(values, count, log):
+    found = local_means(np.array(values), count, log=log)
     assert len(found) == len(values)
+    back, ahead = (count - 1) // 2, count // 2
     for i, mean in enumerate(found):
-        window = [v for v in values[max(0, i + 1 - count) : i + 1] if math.isfinite(v)]
-        if not window:
+        reach = min(back, i)
+        near = values[i - reach : i + reach + ahead - back + 1]
+        window = [v for v in near if math.isfinite(v) and (v > 0 or not log)]
+        if not math.isfinite(values[i]) or (log and values[i] <= 0):
             assert math.isnan(mean)
+        elif log:
+            assert mean == pytest.approx(math.exp(sum(map(math.log, window)) / len(window)), rel=1e-9)
         else:
-            total = sum(window)
-            assert mean == pytest.approx(total / len(window), rel=1e-9, abs=1e-9 * max(map(abs, window)))
+            assert mean == pytest.approx(sum(window) / len(window), rel=1e-9, abs=1e-9 * max(map(abs, window)))
+
+
+def test_means_follow_a_curve_without_delay():
+    falling = np.exp(-np.arange(100) / 10)
+    np.testing.assert_allclose(local_means(falling, 9, log=True)[:96], falling[:96], rtol=1e-12)
 
 
 def test_which_are_drawn():
@@ -58,19 +67,21 @@ def test_ranges_and_smoothing():
     (curve,) = curves(SOURCES, [("a.h5", "obj_val")], smooth=2, x_range=(5, 20))
     assert curve.iterations.tolist() == [10, 20]
     assert curve.values.tolist() == [1.0, 0.5]
-    assert curve.shown.tolist() == [1.5, 0.75], "the mean knows what lies before the range"
+    assert curve.shown.tolist() == [0.75, 0.5]
+    (curve,) = curves(SOURCES, [("a.h5", "obj_val")], smooth=3, x_range=(5, 20))
+    assert curve.shown[0] == pytest.approx(3.5 / 3), "the mean knows what lies before the range"
     for wrong in ({"smooth": 0}, {"smooth": 1.5}, {"x_range": (5, 5)}, {"x_range": (0, math.nan)}):
         with pytest.raises(ConfigError):
             curves(SOURCES, [("a.h5", "obj_val")], **wrong)
 
 
-def test_means_reach_as_far_back_for_all():
+def test_means_reach_over_as_many_iterations_for_all():
     dense, sparse = {i: float(i) for i in range(0, 101, 5)}, {0: 0.0, 20: 1.0, 40: 0.0}
     made = curves({"f": {"dense": dense, "sparse": sparse}}, [("f", "dense"), ("f", "sparse")], smooth=4)
-    assert made[0].shown[-1] == np.mean([100, 95, 90, 85])
+    assert made[0].shown[-2:].tolist() == [np.mean([90, 95, 100]), np.mean([95, 100])]
     assert made[1].means is None, "20 iterations are one record"
     made = curves({"f": {"dense": dense, "sparse": sparse}}, [("f", "dense"), ("f", "sparse")], smooth=8)
-    assert made[1].shown.tolist() == [0.0, 0.5, 0.5]
+    assert made[1].shown.tolist() == [0.5, 0.5, 0.0]
 
 
 def test_two_axes():
@@ -81,6 +92,8 @@ def test_two_axes():
     assert sides("rate", "obj_val") == [["rate"], ["obj_val"]]
     assert sides("obj_val", "rate") == [["obj_val"], ["rate"]]
     assert sides("obj_val") == [["obj_val"], []]
+    both = {"obj_val": {0: 2.0, 1: 0.001, 2: 0.001}, "loss-softmax-loss": {0: 2.0, 1: 0.3, 2: 0.3}}
+    assert two_axes(curves({"f": both}, [("f", key) for key in both]))[1] == [], "losses are compared on one axis"
     assert sides("acc-accuracy") == [["acc-accuracy"], []]
 
 

@@ -27,7 +27,7 @@ from mocha.visual.plot import SIZE, draw_curves
 @click.option("-k", "--key", "keys", multiple=True, help="A statistic, or a pattern with * and ?; again for more.")
 @click.option("-i", "--index", "indices", default="", help="Numbers of statistics in --list, with commas between them.")
 @click.option("--list", "listing", is_flag=True, help="Only list the statistics, with ranges and last values.")
-@click.option("--smooth", type=click.IntRange(1), default=1, help="Draw the mean of so many records up to each one.")
+@click.option("--smooth", type=click.IntRange(1), default=1, help="Draw the mean of so many records around each one.")
 @click.option("--log", is_flag=True, help="Make the left axis logarithmic.")
 @click.option("--x-range", nargs=2, type=float, metavar="FROM TO", help="Iterations to show.")
 @click.option("--y-range", nargs=2, type=float, metavar="FROM TO", help="Ends of the left axis.")
@@ -113,7 +113,7 @@ class _Wish:
     def curves(self, sources: Mapping[str, Numbers]) -> list[Curve]:
         """Those of the files."""
         pairs = chosen(sources, self.keys, self.numbers)
-        return curves(sources, pairs, smooth=self.smooth, x_range=self.x_range)
+        return curves(sources, pairs, smooth=self.smooth, log=self.log, x_range=self.x_range)
 
     def picture(self, sources: Mapping[str, Numbers], figure: Any, out: Path) -> Path:
         """Draw into an empty figure, and write it."""

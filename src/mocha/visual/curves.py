@@ -39,7 +39,7 @@ class Curve:
         label: what legends call it.
         iterations: ascending.
         values: of the same length; NaN is a gap.
-        means: the trailing means, or None.
+        means: of the numbers around each one, or None.
     """
 
     source: str
@@ -60,6 +60,11 @@ class Curve:
         known = self.values[np.isfinite(self.values)]
         named = any(word in self.key.lower() for word in ("accuracy", "error", "acc", "top-"))
         return named and bool(known.size) and known.min() >= 0 and known.max() <= 1
+
+    @property
+    def kind(self) -> str:
+        """What can be compared: losses and the objective with each other, another statistic with itself."""
+        return "loss" if self.key == "obj_val" or "loss" in self.key.lower() else self.key
 
 
 def numbered(sources: Mapping[str, Numbers]) -> list[tuple[str, str]]:
@@ -109,6 +114,7 @@ def curves(
     pairs: Sequence[tuple[str, str]],
     *,
     smooth: int = 1,
+    log: bool = False,
     x_range: tuple[float, float] | None = None,
 ) -> list[Curve]:
     """The curves of some statistics.
@@ -116,8 +122,9 @@ def curves(
     Args:
         sources: name of a training -> its statistics.
         pairs: source and key of each.
-        smooth: how many records a trailing mean is taken over, of the statistic with the closest ones; means of the
-            others reach as many iterations back. 1 for none.
+        smooth: how many records a mean is taken over, of the statistic with the closest ones; means of the others
+            reach over as many iterations. 1 for none.
+        log: take geometric means, for a logarithmic axis, of all but shares.
         x_range: the first and the last iteration to show.
 
     Raises:
@@ -136,12 +143,13 @@ def curves(
         iterations = np.array(sorted(numbers), np.float64)
         values = np.array([numbers[i] for i in sorted(numbers)], np.float64)
         values[np.abs(values) > _LIMIT] = np.nan
-        means = trailing_means(values, count) if count > 1 else None
+        label = key if one_source else source if one_key else f"{source}: {key}"
+        curve = Curve(source, key, label, iterations, values)
+        means = local_means(values, count, log=log and not curve.is_share) if count > 1 else None
         if x_range is not None:
             inside = (x_range[0] <= iterations) & (iterations <= x_range[1])
             iterations, values, means = iterations[inside], values[inside], None if means is None else means[inside]
-        label = key if one_source else source if one_key else f"{source}: {key}"
-        made.append(Curve(source, key, label, iterations, values, means))
+        made.append(dataclasses.replace(curve, iterations=iterations, values=values, means=means))
     return made
 
 
@@ -163,39 +171,55 @@ def check_range(name: str, given: tuple[float, float] | None) -> None:
         raise ConfigError(f"{name} is {given!r}; expected two numbers, the second larger than the first.")
 
 
-def trailing_means(values: Series, count: int) -> Series:
-    """The mean of each number and those before it, `count` in all, or as many as there are. Gaps do not count."""
+def local_means(values: Series, count: int, *, log: bool = False) -> Series:
+    """The mean of the `count` numbers around each one; a gap stays a gap, and does not count.
+
+    At the beginning, where numbers change most, a mean reaches no further ahead than back, so that it does not run
+    ahead of the curve; at the end it reaches back only.
+
+    Args:
+        values: (N,).
+        count: how many, >= 1.
+        log: take the geometric mean, of positive numbers; others are gaps.
+    """
+    known = np.isfinite(values) & (values > 0 if log else True)
+    numbers = np.where(known, values, 1.0 if log else 0.0)
+    terms = np.log(numbers) if log else numbers
+    back, ahead = (count - 1) // 2, count // 2
+    means = np.full(values.size, np.nan)
     if not values.size:
-        return values
-    count = min(count, values.size)
-    padded = np.concatenate([np.full(count - 1, np.nan), values])
-    windows = np.lib.stride_tricks.sliding_window_view(np.where(np.isfinite(padded), padded, np.nan), count)
-    known = np.isfinite(windows)
-    totals = np.where(known, windows, 0.0).sum(axis=1)
-    means: Series = np.divide(totals, known.sum(axis=1), out=np.full(values.size, np.nan), where=known.any(axis=1))
-    return means
+        return means
+    window = np.ones(min(count, values.size + ahead))
+    # behind `back` numbers all windows are whole, or end with the numbers
+    totals, counts = (np.convolve(x, window)[ahead : ahead + values.size] for x in (terms, known.astype(np.float64)))
+    for i in range(min(back, values.size)):
+        near = slice(0, 2 * i + 1 + ahead - back)
+        totals[i], counts[i] = terms[near].sum(), known[near].sum()
+    np.divide(totals, counts, out=means, where=known)
+    return np.exp(means) if log else means
 
 
 def two_axes(made: Sequence[Curve]) -> tuple[list[Curve], list[Curve]]:
     """The curves of the left axis and those of the right one, which may be none.
 
-    Shares, such as accuracies, stand apart from other numbers. Where there is only one kind, the curves part at the
-    largest gap between their magnitudes, if it is a large one; the first curve's axis is the left one.
+    Shares, such as accuracies, stand apart from other numbers. Where there are only shares or only others, the curves
+    part at the largest gap between the magnitudes of their kinds, if it is a large one; the first curve's axis is the
+    left one.
     """
     shares = [curve for curve in made if curve.is_share]
     others = [curve for curve in made if not curve.is_share]
     if shares and others:
         return others, shares
-    sizes = {curve.key: 0.0 for curve in made}
+    sizes = {curve.kind: 0.0 for curve in made}
     for curve in made:
-        sizes[curve.key] = max(sizes[curve.key], _size(curve))
-    ordered = sorted((size, key) for key, size in sizes.items() if size > 0)
+        sizes[curve.kind] = max(sizes[curve.kind], _size(curve))
+    ordered = sorted((size, kind) for kind, size in sizes.items() if size > 0)
     gaps = [(large / small, small) for (small, _), (large, _) in itertools.pairwise(ordered)]
     gap, border = max(gaps, default=(1.0, 0.0))
     if gap < _FAR:
         return list(made), []
-    low = [curve for curve in made if sizes[curve.key] <= border]
-    high = [curve for curve in made if sizes[curve.key] > border]
+    low = [curve for curve in made if sizes[curve.kind] <= border]
+    high = [curve for curve in made if sizes[curve.kind] > border]
     return (low, high) if made[0] in low else (high, low)
 
 

@@ -39,8 +39,8 @@ def plot_statistics(
         sources: name of a training -> its statistics, as `read_statistics` gives them.
         path: where to; the ending says the format: .png, .svg, .pdf.
         keys: names of statistics, or patterns with * and ?; without any the objective and the accuracies.
-        smooth: draw the mean of so many records up to each one, and the records themselves faintly; 1 for no mean. It
-            counts the records of the statistic with the closest ones, and means of the others reach as far back.
+        smooth: draw the mean of so many records around each one, and the records themselves faintly; 1 for no mean. It
+            counts the records of the statistic with the closest ones; means of others reach over as many iterations.
         log: make the left axis logarithmic. What is 0 or less is left out there.
         x_range: the first and the last iteration to show.
         y_range: the lower and the upper end of the left axis.
@@ -56,7 +56,7 @@ def plot_statistics(
         >>> numbers = {"obj_val": {0: 2.3, 100: 0.4, 200: 0.2}, "test-accuracy-accuracy": {0: 0.1, 200: 0.94}}
         >>> path = plot_statistics({"first try": numbers}, "curves.png", log=True)
     """
-    made = curves(sources, chosen(sources, keys), smooth=smooth, x_range=x_range)
+    made = curves(sources, chosen(sources, keys), smooth=smooth, log=log, x_range=x_range)
     figure = new_figure(*SIZE)
     draw_curves(figure, made, log=log, y_range=y_range)
     return save_figure(figure, path, dpi=150)
