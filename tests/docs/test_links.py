@@ -1,4 +1,4 @@
-"""Every link leads somewhere: in the built pages, and in the texts of the repository's root."""
+"""Every link leads somewhere: in the built pages, and in the texts beside the programs."""
 
 import html.parser
 import re
@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-TEXTS = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"]
+TEXTS = [
+    *("README.md", "CONTRIBUTING.md", "CHANGELOG.md"),
+    *(str(path.relative_to(ROOT)) for path in sorted((ROOT / "examples").rglob("README.md"))),
+]
 LOADED = {("script", "src"), ("link", "href"), ("img", "src"), ("iframe", "src"), ("source", "src"), ("use", "href")}
 """What a browser fetches by itself. It comes from the site."""
 NOT_LOADED = {"canonical", "prev", "next", "alternate", "edit"}
@@ -97,10 +100,10 @@ def anchors_of(text):
 
 
 @pytest.mark.parametrize("name", TEXTS)
-def test_links_of_the_root_lead_to_files(name):
+def test_links_of_texts_lead_to_files(name):
     text = (ROOT / name).read_text(encoding="utf-8")
     targets = [match["target"] for match in LINK.finditer(text)]
-    assert targets
+    assert targets or name.startswith("examples")
     for target in targets:
         if is_external(target):
             assert well_formed(target), target
@@ -108,7 +111,7 @@ def test_links_of_the_root_lead_to_files(name):
         place, _, anchor = target.partition("#")
         if place in ("docs/contributing.md", "docs/changelog.md"):
             raise AssertionError(f"{target} is made when the documentation is built; link to the text itself")
-        path = ROOT / place if place else ROOT / name
+        path = (ROOT / name).parent / place if place else ROOT / name
         assert path.is_file(), target
         if anchor:
             assert anchor in anchors_of(path.read_text(encoding="utf-8")), target

@@ -16,7 +16,12 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted((ROOT / "examples").rglob("README.md")),
+]
 EXAMPLES = sorted((ROOT / "examples").rglob("*.py"))
 CI = ROOT / ".ci" / "run"
 
@@ -47,7 +52,7 @@ SHORTER[ROOT / "docs" / "tutorial" / "mnist.md"] = [*_SHORTER["mnist"], ("snapsh
 """What is replaced, where, so that a training takes seconds. Each must be there, once."""
 
 FENCE = re.compile(r"^(?P<edge> *)```(?P<language>\w+)\n(?P<code>.*?)^(?P=edge)```$", re.MULTILINE | re.DOTALL)
-LANGUAGES = {"python", "bash", "text", "py", "cpp", "julia", "matlab", "protobuf"}
+LANGUAGES = {"python", "bash", "text", "py", "cpp", "julia", "matlab", "protobuf", "toml"}
 """What blocks may be written in. Python and Mocha's commands are tried out; `py` is a piece that cannot run alone."""
 INCLUDE = re.compile(r'^--8<-- "(?P<path>[^"]+)"$', re.MULTILINE)
 
