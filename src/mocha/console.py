@@ -44,6 +44,12 @@ def quiet() -> Iterator[None]:
         log.setLevel(before)
 
 
+def printable(name: object) -> str:
+    """A name, as of a file, as standard output takes it: what cannot be encoded there is written as Python does."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    return str(name).encode(encoding, "backslashreplace").decode(encoding)
+
+
 def on_terminal() -> bool:
     """Whether standard error is a terminal."""
     return sys.stderr is not None and sys.stderr.isatty()
@@ -72,7 +78,9 @@ def progress_bar() -> Any:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    return Progress(*columns, console=Console(stderr=True), transient=False)
+    # What is printed meanwhile goes above the bar, but never out of the file that standard output was sent to.
+    to_terminal = sys.stdout is not None and sys.stdout.isatty()
+    return Progress(*columns, console=Console(stderr=True), transient=False, redirect_stdout=to_terminal)
 
 
 @contextmanager

@@ -124,8 +124,9 @@ def test_a_damaged_photo_is_reported_and_the_others_are_classified(mocha, folder
     assert "the folder has no images" in told
     assert "blue" in told
     result = mocha("classify", "--model", folder / "colours.toml", *photos, "--json", fails=1)
-    records = json.loads(result[result.index("[\n") :])
-    assert [("error" in record) for record in records] == [False, True, True, True]
+    records, _ = json.JSONDecoder().raw_decode(result)
+    assert [record["photo"] for record in records] == list(map(str, photos))
+    assert [("error" in record) for record in records] == [True, False, True, True]
     assert "no image can be read" in mocha("classify", "--model", folder / "colours.toml", "nothing.png", fails=1)
 
 

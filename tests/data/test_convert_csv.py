@@ -112,7 +112,7 @@ def test_a_column_of_splits(tmp_path):
         ("label,a\n1,2\n", {"label_columns": [2]}, "no column 2; there are 2"),
         ("label,a\n1,2\n", {"label_columns": ["label", 0]}, "chosen twice"),
         ("label\n1\n", {}, "none is left for the data"),
-        ("a,a,label\n1,2,0\n", {"label_columns": ["a"]}, "several columns are called 'a'"),
+        ("a,a,label\n1,2,0\n", {"label_columns": ["a"]}, "2 columns are called 'a'"),
         ("label,a\n1,2\n\n3\n", {}, r"t.csv, line 4: 1 fields; expected 2"),
         ("label,a\n1,2\n3,4,5\n", {}, "line 3: 3 fields"),
         ('label,a\n1,"2\n', {}, "line 2: damaged CSV"),

@@ -91,16 +91,29 @@ class Answers(Sequence[Guesses]):
     def __str__(self) -> str:
         rows = []
         for number, guesses in enumerate(self._answers):
-            for rank, guess in enumerate(guesses, 1):
-                image = (guesses.source or f"image {number}") if rank == 1 else ""
-                rows.append((image, str(rank), f"{guess.probability:.4f}", str(guess.index), guess.name))
-        return table(("image", "rank", "probability", "class", "name"), rows, right=(1, 2, 3))
+            rows += answer_rows(guesses, guesses.source or f"image {number}")
+        return table(HEAD, rows, right=RIGHT)
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
         rows = "".join(_row(guesses) for guesses in self._answers)
         return f'<div style="display:flex;flex-wrap:wrap;gap:1em 2em">{rows}</div>'
+
+
+HEAD = ("image", "rank", "probability", "class", "name")
+"""The columns of a table of answers."""
+
+RIGHT = (1, 2, 3)
+"""Those that are set flush right."""
+
+
+def answer_rows(guesses: Guesses, image: str) -> list[tuple[str, ...]]:
+    """The rows of one answer in a table, below `HEAD`."""
+    return [
+        (image if rank == 1 else "", str(rank), f"{guess.probability:.4f}", str(guess.index), guess.name)
+        for rank, guess in enumerate(guesses, 1)
+    ]
 
 
 # -- for notebooks

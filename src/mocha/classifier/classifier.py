@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import itertools
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +14,28 @@ import numpy as np
 import numpy.typing as npt
 
 from mocha.classifier.answers import Answers, Guess, Guesses
-from mocha.classifier.names import read_names
-from mocha.classifier.preparation import ImageLike, Order, Preparation, Size, pixels_of
+from mocha.classifier.preparation import ImageLike, Preparation, pixels_of
 from mocha.classifier.scores import find_scores, is_probability
-from mocha.data.images import Fit, Pixels, fit_image
+from mocha.data.images import ChannelOrder, Fit, Pixels, Size, fit_image
+from mocha.data.names import read_names
 from mocha.errors import ConfigError, MochaError, ShapeError
 from mocha.net import Net, Predictor
 from mocha.ops import Array, Softmax
+from mocha.optional import optional
 
 _CHUNK = 16
 """How many images are prepared at once, so that a thousand large ones do not fill the memory."""
 _THUMBNAIL = 320
 """The longer side of the pictures in answers."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Seen:
+    """What is kept of an image: what the net sees, a small picture, and where it came from."""
+
+    views: Array
+    picture: Pixels
+    source: str
 
 
 class ImageClassifier:
@@ -85,7 +97,7 @@ class ImageClassifier:
         resize: Size | None = None,
         fit: Fit = "stretch",
         grey: bool | None = None,
-        channel_order: Order = "rgb",
+        channel_order: ChannelOrder = "rgb",
         mean: npt.ArrayLike | str | os.PathLike[str] | None = None,
         scale: float = 1.0,
         oversample: bool = False,
@@ -148,20 +160,53 @@ class ImageClassifier:
             FormatError: a file is missing, damaged or no image.
             ShapeError, ConfigError: what is given is no image.
         """
+        answers = []
+        for answer in self.each(_listed(images), top):
+            if isinstance(answer, MochaError):
+                raise answer
+            answers.append(answer)
+        return Answers(answers)
+
+    def each(self, images: Iterable[ImageLike], top: int = 5) -> Iterator[Guesses | MochaError]:
+        """Name what is on images, one after the other: for more of them than the memory holds.
+
+        Args:
+            images: see `classify`. They are taken as they are needed, some at once.
+            top: see `classify`.
+
+        Returns:
+            for each image, in their order, its record; or the error that says why it cannot be read or prepared.
+        """
         if isinstance(top, bool) or not isinstance(top, int) or top < 1:
             raise ConfigError(f"top is {top!r}; expected how many classes to tell, above 0.")
-        answers = []
-        for chunk in self._chunks(_listed(images)):
-            read = [pixels_of(image) for image in chunk]
-            for image, pixels, probabilities in zip(chunk, read, self._probabilities(read), strict=True):
-                best = np.argsort(-probabilities, kind="stable")[:top]
-                ranked = tuple(Guess(self.classes[i], int(i), float(probabilities[i])) for i in best)
-                answers.append(Guesses(ranked, probabilities, _thumbnail(pixels), _source(image)))
-        return Answers(answers)
+        optional("PIL.Image", "preparing images")
+        return self._each(iter(images), top)
+
+    def _each(self, images: Iterator[ImageLike], top: int) -> Iterator[Guesses | MochaError]:
+        while chunk := list(itertools.islice(images, self._chunk)):
+            seen = [self._look(image) for image in chunk]
+            views = [one.views for one in seen if isinstance(one, _Seen)]
+            found = iter(self._probabilities_of(views)) if views else iter(())
+            for one in seen:
+                if isinstance(one, _Seen):
+                    probabilities = next(found)
+                    best = np.argsort(-probabilities, kind="stable")[:top]
+                    ranked = tuple(Guess(self.classes[i], int(i), float(probabilities[i])) for i in best)
+                    yield Guesses(ranked, probabilities, one.picture, one.source)
+                else:
+                    yield one
+
+    def _look(self, image: ImageLike) -> _Seen | MochaError:
+        """An image, prepared at once, so that no more of it is kept than is needed."""
+        try:
+            pixels = pixels_of(image)
+            return _Seen(self.preparation(pixels), _thumbnail(pixels), _source(image))
+        except MochaError as error:
+            return error
 
     def probabilities(self, images: ImageLike | Sequence[ImageLike]) -> Array:
         """The probabilities of all classes, (images, classes); see `classify`. Scores where `softmax` is False."""
-        parts = [self._probabilities(chunk) for chunk in self._chunks(_listed(images))]
+        parts = [self._probabilities_of([self.preparation(i) for i in c]) for c in self._chunks(_listed(images))]
         return np.concatenate(parts) if parts else np.empty((0, len(self.classes)), np.float32)
 
     def prepare(self, images: ImageLike | Sequence[ImageLike]) -> Array:
@@ -173,16 +218,16 @@ class ImageClassifier:
         views = [self.preparation(image) for image in _listed(images)]
         return np.concatenate(views) if views else np.empty((0, *self.preparation.shape), np.float32)
 
-    def _probabilities(self, images: Sequence[ImageLike]) -> Array:
-        scores = self._predictor(self.prepare(images)).reshape(-1, len(self.classes))
+    def _probabilities_of(self, views: Sequence[Array]) -> Array:
+        """One row an image, of the views of each."""
+        scores = self._predictor(np.concatenate(views)).reshape(-1, len(self.classes))
         found = Softmax(axis=1).forward(scores.astype(np.float64)) if self.softmax else scores
         if not np.isfinite(found).all():
             raise MochaError(
                 f"net {self.net.name!r}: blob {self.blob!r} is not finite for an image. Are the weights damaged, or "
-                f"the "
-                "mean and the scale not those of the training?"
+                "the mean and the scale not those of the training?"
             )
-        return np.asarray(found.reshape(len(images), -1, len(self.classes)).mean(axis=1))
+        return np.asarray(found.reshape(len(views), -1, len(self.classes)).mean(axis=1))
 
     def _chunks(self, images: Sequence[ImageLike]) -> Iterator[Sequence[ImageLike]]:
         return (images[start : start + self._chunk] for start in range(0, len(images), self._chunk))

@@ -13,8 +13,7 @@ from typing import Any
 from mocha.backends import AbstractBackend, DefaultBackend
 from mocha.classifier.classifier import ImageClassifier
 from mocha.classifier.nets import image_net, load_weights
-from mocha.classifier.preparation import Order, Size, checked_size
-from mocha.data.images import Fit
+from mocha.data.images import ChannelOrder, Fit, Size, checked_size
 from mocha.errors import ConfigError, FormatError, did_you_mean
 from mocha.net import Net
 
@@ -71,7 +70,7 @@ class Description:
     resize: Size | None = None
     fit: Fit = "stretch"
     grey: bool | None = None
-    channel_order: Order = "rgb"
+    channel_order: ChannelOrder = "rgb"
     mean: str | float | tuple[float, ...] | None = None
     scale: float = 1.0
     oversample: bool = False

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import os
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from mocha.data.images import FITS, Fit, Pixels, fit_image, image_pixels, read_image, ten_crops
+from mocha.data.images import (
+    FITS,
+    ORDERS,
+    ChannelOrder,
+    Fit,
+    Pixels,
+    Size,
+    checked_scale,
+    checked_size,
+    fit_image,
+    image_pixels,
+    read_image,
+    ten_crops,
+)
 from mocha.errors import ConfigError, ShapeError, did_you_mean
 from mocha.io.hdf5 import find_dataset, open_hdf5, read_array, reading
 from mocha.ops import Array
@@ -19,13 +31,6 @@ from mocha.optional import optional
 ImageLike = Any
 """The path of a file; an array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), of bytes or of floats from 0 to 1; or an
 image of Pillow's."""
-
-Order = Literal["rgb", "bgr"]
-
-ORDERS: tuple[Order, ...] = ("rgb", "bgr")
-
-Size = int | tuple[int, int]
-"""(height, width), or one number for both."""
 
 
 def pixels_of(image: ImageLike, *, color: bool = True) -> Pixels:
@@ -90,7 +95,7 @@ def read_mean(path: str | os.PathLike[str]) -> Array:
     Raises:
         FormatError: the file is missing, damaged, or something else.
     """
-    if os.fspath(path).endswith(".binaryproto"):
+    if os.fspath(path).lower().endswith(".binaryproto"):
         from mocha import caffe  # not needed by everybody, and slow to import
 
         return caffe.read_mean(path)
@@ -120,7 +125,7 @@ class Preparation:
         channel_order: "rgb", or "bgr" as Caffe's nets on photos want it.
         mean: what is subtracted, in units of 0 to 255 and in the order of the net's channels: a number, one a channel,
             an image (C, H, W) of the net's size or of the size `resize`, or a file (see `read_mean`).
-        scale: what the difference is multiplied by.
+        scale: what the difference is multiplied by; not 0.
         oversample: look at the corners, the middle, and these mirrored.
 
     Raises:
@@ -132,7 +137,7 @@ class Preparation:
     resize: Size | None = None
     fit: Fit = "stretch"
     grey: bool | None = None
-    channel_order: Order = "rgb"
+    channel_order: ChannelOrder = "rgb"
     mean: npt.ArrayLike | str | os.PathLike[str] | None = None
     scale: float = 1.0
     oversample: bool = False
@@ -148,8 +153,7 @@ class Preparation:
             raise ConfigError(f"channel_order is {self.channel_order!r}; expected one of {', '.join(ORDERS)}.")
         if self.grey is False and self.shape[0] == 1:
             raise ConfigError("grey is false, but the net has one channel; leave it out.")
-        if isinstance(self.scale, bool) or not isinstance(self.scale, (int, float)) or not math.isfinite(self.scale):
-            raise ConfigError(f"scale is {self.scale!r}; expected a finite number.")
+        checked_scale(self.scale)
         object.__setattr__(self, "resize", None if self.resize is None else checked_size(self.resize, "resize"))
         if any(given < own for given, own in zip(self.first_size, self.size, strict=True)):
             raise ConfigError(f"resize is {self.resize}; expected at least {self.size}, the net's size.")
@@ -239,15 +243,3 @@ def _or_resized(preparation: Preparation) -> str:
     if preparation.first_size == preparation.size:
         return ""
     return f", or {(preparation.shape[0], *preparation.first_size)}, before the crop"
-
-
-def checked_size(size: Any, what: str) -> tuple[int, int]:
-    """A size as (height, width).
-
-    Raises:
-        ConfigError: it is none.
-    """
-    pair = (size, size) if isinstance(size, int) else tuple(size) if isinstance(size, (list, tuple)) else ()
-    if len(pair) != 2 or any(isinstance(n, bool) or not isinstance(n, int) or not 1 <= n <= 20000 for n in pair):
-        raise ConfigError(f"{what} is {size!r}; expected (height, width) in pixels, or one number for both.")
-    return int(pair[0]), int(pair[1])

@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import json
 import sys
+import textwrap
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,29 +14,20 @@ from typing import Any
 import click
 
 from mocha.backends import Backend, DefaultBackend, backend_types
-from mocha.classifier import Answers, Description, Guesses, ImageClassifier, read_description
-from mocha.classifier.preparation import ORDERS, Size
+from mocha.classifier import Description, Guesses, ImageClassifier, read_description
+from mocha.classifier.answers import HEAD, RIGHT, answer_rows
 from mocha.cli.nets import from_script
-from mocha.console import progress
-from mocha.data.images import ENDINGS, FITS, Pixels, read_image
-from mocha.errors import ConfigError, FormatError
+from mocha.cli.photos import CHANNEL_ORDER, COLOUR, FIT, size_of
+from mocha.console import printable, progress
+from mocha.data.images import ENDINGS
+from mocha.errors import ConfigError, MochaError
+from mocha.graph.listing import table
 from mocha.visual import Ranking, picture_format, ranking_picture
 
 _BATCH = 16
-"""How many photos are read and classified at once."""
+"""How many photos are classified at once."""
 _MOST_ROWS = 40
 """How many photos a picture shows."""
-
-
-def _size(context: click.Context, option: click.Parameter, value: str | None) -> Size | None:
-    """227, or 240x320: height and width."""
-    if value is None:
-        return None
-    parts = value.lower().split("x")
-    if len(parts) > 2 or not all(part.isascii() and part.isdecimal() for part in parts):
-        raise click.BadParameter(f"{value!r} is no size; expected a number of pixels, or HEIGHTxWIDTH.")
-    numbers = [int(part) for part in parts]
-    return numbers[0] if len(numbers) == 1 else (numbers[0], numbers[1])
 
 
 def _mean(context: click.Context, option: click.Parameter, value: str | None) -> str | float | tuple[float, ...] | None:
@@ -58,24 +50,27 @@ _PREPARATION = (
         help="What is subtracted from values of 0 to 255: a .binaryproto, an HDF5 file with a dataset 'mean', or "
         "numbers, as 104,117,123.",
     ),
-    click.option("--scale", type=float, help="What the difference is multiplied by; default: 1."),
-    click.option("--channel-order", type=click.Choice(ORDERS), help="Default: rgb. Caffe's nets on photos want bgr."),
+    click.option("--scale", type=float, help="What the difference is multiplied by, not 0; default: 1."),
+    click.option("--channel-order", type=CHANNEL_ORDER, help="Default: rgb. Caffe's nets on photos want bgr."),
     click.option(
         "--size",
         metavar="SIZE",
-        callback=_size,
+        callback=size_of,
         help="Give the net an input of this size, if its layers take it: pixels, or HEIGHTxWIDTH.",
     ),
     click.option(
         "--resize",
         metavar="SIZE",
-        callback=_size,
+        callback=size_of,
         help="Bring photos to this size before the middle is cut out, as 256.",
     ),
-    click.option("--fit", type=click.Choice(FITS), help="What happens to the proportions; default: stretch."),
-    click.option("--grey/--colour", "grey", default=None, help="Default: grey where the net has one channel."),
+    click.option("--fit", type=FIT, help="What happens to the proportions; default: stretch."),
+    click.option(*COLOUR, "color", default=None, help="Default: grey where the net has one channel."),
     click.option("--oversample/--no-oversample", default=None, help="Average over ten crops of each photo."),
     click.option("--blob", metavar="NAME", help="The blob of scores; default: the net's last softmax, or last blob."),
+    click.option(
+        "--softmax/--no-softmax", default=None, help="Make probabilities of the scores; default: where no softmax did."
+    ),
 )
 
 
@@ -139,22 +134,30 @@ def classify(
     described = _described(given, script is not None)
     troubles: dict[Path, str] = {}
     paths = list(_files(photos, troubles))
-    answers: list[tuple[Path, Guesses]] = []
+    shown: list[tuple[Path, Guesses]] = []
+    count = 0
     with Backend(backend) if backend else DefaultBackend() as machine:
         batch = max(1, min(_BATCH, len(paths) * (10 if described.oversample else 1)))
         makes = None if script is None else from_script(script)
         with described.classifier(machine, net=makes, batch=batch) as classifier:
-            answers.extend(_classified(classifier, paths, top, troubles))
-    _print_trouble(troubles)
-    if as_json:
-        _print_json(answers, troubles)
-    elif as_csv:
-        _print_csv(answers)
-    elif answers:
-        click.echo(str(Answers([guesses for _, guesses in answers])))
-    if output is not None and answers:
-        _draw(output, answers)
-    if troubles:
+            printer = _Json() if as_json else _Csv() if as_csv else _Table(paths)
+            told: list[str] = []
+            try:
+                for path, answer in _told(classifier, paths, troubles, top):
+                    printer.add(path, answer)
+                    if isinstance(answer, str):
+                        told.append(answer)
+                        continue
+                    count += 1
+                    if output is not None and len(shown) < _MOST_ROWS:
+                        shown.append((path, answer))
+                printer.finish()
+            finally:  # not among the answers, which may be read by a program
+                for trouble in told:
+                    click.echo(f"Error: {trouble}", err=True)
+    if output is not None and shown:
+        _draw(output, shown, count)
+    if told:
         sys.exit(1)
 
 
@@ -164,7 +167,8 @@ def _described(given: dict[str, Any], by_script: bool) -> Description:
     Raises:
         ConfigError: no model was named.
     """
-    model = given.pop("model")
+    model, color = given.pop("model"), given.pop("color")
+    given["grey"] = None if color is None else not color
     if model is None and not by_script:
         raise ConfigError(
             "no net was named; give --model, or --script for a program of yours. See: mocha classify --help"
@@ -175,7 +179,7 @@ def _described(given: dict[str, Any], by_script: bool) -> Description:
 
 
 def _files(photos: Iterable[Path], troubles: dict[Path, str]) -> Iterator[Path]:
-    """The photos, and those in folders, by name."""
+    """The photos, and those in folders, by name; and folders without any."""
     for photo in photos:
         if not photo.is_dir():
             yield photo
@@ -185,54 +189,97 @@ def _files(photos: Iterable[Path], troubles: dict[Path, str]) -> Iterator[Path]:
             troubles[photo] = (
                 f"{photo}: the folder has no images; expected files that end in {', '.join(sorted(ENDINGS))}."
             )
+            yield photo
         yield from found
 
 
-def _classified(
-    classifier: ImageClassifier, paths: list[Path], top: int, troubles: dict[Path, str]
-) -> Iterator[tuple[Path, Guesses]]:
-    """Path and answer of each photo that can be read; what is wrong with the others goes into `troubles`."""
+def _told(
+    classifier: ImageClassifier, paths: list[Path], troubles: dict[Path, str], top: int
+) -> Iterator[tuple[Path, Guesses | str]]:
+    """Each photo, in their order, with its answer or with what is wrong with it."""
+    readable = [path for path in paths if path not in troubles]
+    answers = classifier.each(readable, top)
     with progress("classifying", len(paths), "photos") as show:
-        for start in range(0, len(paths), _BATCH):
-            chunk = paths[start : start + _BATCH]
-            read: dict[Path, Pixels] = {}
-            for path in chunk:
-                try:
-                    read[path] = read_image(path)
-                except FormatError as error:
-                    troubles[path] = str(error)
-            for path, guesses in zip(read, classifier.classify(list(read.values()), top), strict=True):
-                yield path, dataclasses.replace(guesses, source=str(path))
-            show(start + len(chunk))
+        for number, path in enumerate(paths, 1):
+            answer = troubles[path] if path in troubles else next(answers)
+            if isinstance(answer, MochaError):
+                said = str(answer)
+                answer = said if str(path) in said else f"{path}: {said}"
+            yield path, answer
+            show(number)
 
 
-def _print_trouble(troubles: dict[Path, str]) -> None:
-    for trouble in troubles.values():
-        click.echo(f"Error: {trouble}", err=True)
+class _Table:
+    """Prints answers as a table, as they come.
+
+    Args:
+        paths: of all photos, whose names stand in the first column.
+    """
+
+    def __init__(self, paths: list[Path]) -> None:
+        self._width = max((len(printable(path)) for path in paths), default=0)
+        self._began = False
+
+    def add(self, path: Path, answer: Guesses | str) -> None:
+        """Print what is told of a photo; trouble has gone to standard error."""
+        if isinstance(answer, str):
+            return
+        rows = [[row[0].ljust(self._width), *row[1:]] for row in answer_rows(answer, printable(path))]
+        lines = printable(table(HEAD, rows, right=RIGHT)).splitlines()
+        click.echo("\n".join(lines[2 if self._began else 0 :]))
+        self._began = True
+
+    def finish(self) -> None:
+        """Nothing is left to print."""
 
 
-def _print_json(answers: list[tuple[Path, Guesses]], troubles: dict[Path, str]) -> None:
-    told: list[dict[str, Any]] = [
-        {"photo": str(path), "guesses": [dataclasses.asdict(guess) for guess in guesses]} for path, guesses in answers
-    ]
-    told += [{"photo": str(path), "error": trouble} for path, trouble in troubles.items()]
-    click.echo(json.dumps(told, indent=2, ensure_ascii=False))
+class _Json:
+    """Prints answers as a JSON document, as they come."""
+
+    def __init__(self) -> None:
+        self._began = False
+
+    def add(self, path: Path, answer: Guesses | str) -> None:
+        """Print what is told of a photo."""
+        told: dict[str, Any] = {"photo": str(path)}
+        if isinstance(answer, str):
+            told["error"] = answer
+        else:
+            told["guesses"] = [dataclasses.asdict(guess) for guess in answer]
+        text = json.dumps(told, indent=2, ensure_ascii=False)
+        if printable(text) != text:
+            text = json.dumps(told, indent=2)
+        click.echo(f"{',' if self._began else '['}\n{textwrap.indent(text, '  ')}", nl=False)
+        self._began = True
+
+    def finish(self) -> None:
+        """Print the end of the document."""
+        click.echo("\n]" if self._began else "[]")
 
 
-def _print_csv(answers: list[tuple[Path, Guesses]]) -> None:
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(("photo", "rank", "class", "name", "probability"))
-    for path, guesses in answers:
-        for rank, guess in enumerate(guesses, 1):
-            writer.writerow((path, rank, guess.index, guess.name, f"{guess.probability:.6g}"))
+class _Csv:
+    """Prints answers as CSV, as they come."""
+
+    def __init__(self) -> None:
+        self._line(("photo", "rank", "class", "name", "probability"))
+
+    def add(self, path: Path, answer: Guesses | str) -> None:
+        """Print what is told of a photo; trouble has gone to standard error."""
+        for rank, guess in enumerate(() if isinstance(answer, str) else answer, 1):
+            self._line((path, rank, guess.index, guess.name, f"{guess.probability:.6g}"))
+
+    def _line(self, fields: Iterable[object]) -> None:
+        csv.writer(sys.stdout, lineterminator="\n").writerow([printable(field) for field in fields])
+
+    def finish(self) -> None:
+        """Nothing is left to print."""
 
 
-def _draw(output: Path, answers: list[tuple[Path, Guesses]]) -> None:
-    shown = answers[:_MOST_ROWS]
+def _draw(output: Path, shown: list[tuple[Path, Guesses]], count: int) -> None:
     rankings = [
         Ranking(guesses.picture, path.name, [(guess.name, guess.probability) for guess in guesses])
         for path, guesses in shown
     ]
     picture = ranking_picture(output, rankings)
-    less = f" (the first {len(shown)} of {len(answers)} photos)" if len(shown) < len(answers) else ""
+    less = f" (the first {len(shown)} of {count} photos)" if len(shown) < count else ""
     click.echo(f"Picture: {picture}{less}", err=True)

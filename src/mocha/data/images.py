@@ -6,20 +6,33 @@ the second as it saw the first. (Caffe's scripts resize in another way: `mocha.c
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import math
 import os
 import struct
 import zlib
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from mocha.errors import ConfigError, FormatError, ShapeError
+from mocha.errors import ConfigError, FormatError, MochaError, ShapeError
 from mocha.optional import optional
 
 Pixels = npt.NDArray[np.uint8]
 """(H, W, 3), red, green, blue, or (H, W, 1), grey: 0 to 255."""
+
+Size = int | tuple[int, int]
+"""(height, width), or one number for both."""
+
+LONGEST = 20_000
+"""The longest side that images may be brought to."""
+
+ChannelOrder = Literal["rgb", "bgr"]
+
+ORDERS: tuple[ChannelOrder, ...] = ("rgb", "bgr")
 
 Fit = Literal["stretch", "crop", "pad"]
 
@@ -27,17 +40,41 @@ FITS: tuple[Fit, ...] = ("stretch", "crop", "pad")
 
 # What Pillow raises when a file is damaged, beside its own exceptions; found by damaging files at random.
 _DAMAGE = (
-    OSError, ValueError, SyntaxError, EOFError, MemoryError, ArithmeticError, LookupError, TypeError, AttributeError,
-    struct.error, zlib.error,
+    OSError, ValueError, SyntaxError, EOFError, ArithmeticError, LookupError, TypeError, AttributeError, struct.error,
+    zlib.error,
 )  # fmt: skip
+
+_TROUBLE = frozenset({errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+"""What the system says when the fault is not the file's: another time it may be read."""
 
 _MOST_PIXELS = 1 << 28
 
-_EXCESS = 1000
-"""How many times the pixels that are wanted may be computed to cut them out."""
-
 ENDINGS = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 """Endings of files that are taken for images when a folder is searched, in lower case."""
+
+
+def trouble(error: Exception) -> bool:
+    """Whether an exception says that the machine lacks something, and nothing of the file that was read."""
+    return isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in _TROUBLE)
+
+
+@contextlib.contextmanager
+def _decoding(name: str) -> Iterator[None]:
+    """Turns whatever Pillow raises within the block into an error that names the image.
+
+    Raises:
+        FormatError: the image is damaged.
+        MochaError: memory or open files ran out, or the disk cannot be read: a fault that is not the image's.
+    """
+    pillow = optional("PIL.Image", "reading images")
+    try:
+        yield
+    except MochaError:
+        raise
+    except (*_DAMAGE, MemoryError, pillow.DecompressionBombError) as error:
+        if trouble(error):
+            raise MochaError(f"{name}: cannot be read now ({error or 'not enough memory'}). Try again.") from error
+        raise FormatError(f"{name}: no image can be read ({error}). Check the path and the file.") from error
 
 
 def open_image(path: str | os.PathLike[str]) -> Any:
@@ -45,15 +82,11 @@ def open_image(path: str | os.PathLike[str]) -> Any:
 
     Raises:
         FormatError: there is no such file, or it is damaged, no image, or of far too many pixels.
-        MochaError: Pillow is not installed.
+        MochaError: Pillow is not installed; or memory or open files ran out.
     """
-    pillow = optional("PIL.Image", "reading images")
-    try:
-        with pillow.open(path) as image:
-            image.load()
-            return image
-    except (*_DAMAGE, pillow.DecompressionBombError) as error:
-        raise FormatError(f"{os.fspath(path)}: no image can be read ({error}). Check the path and the file.") from error
+    with _decoding(os.fspath(path)), optional("PIL.Image", "reading images").open(path) as image:
+        image.load()
+        return image
 
 
 def read_image(path: str | os.PathLike[str], *, color: bool = True) -> Pixels:
@@ -64,29 +97,48 @@ def read_image(path: str | os.PathLike[str], *, color: bool = True) -> Pixels:
         color: give red, green and blue, whatever the file has; else grey (ITU-R BT.601).
 
     Returns:
-        (H, W, 3) or (H, W, 1). What is transparent is white; 16 bits become 8.
+        (H, W, 3) or (H, W, 1). What is transparent is white; 16 bits become 8; floats are 0 for black to 1 for white.
 
     Raises:
         FormatError: there is no such file, or it is damaged or no image.
-        MochaError: Pillow is not installed.
+        MochaError: Pillow is not installed; or memory or open files ran out.
     """
-    return image_pixels(open_image(path), color=color)
+    return image_pixels(open_image(path), color=color, name=os.fspath(path))
 
 
-def image_pixels(image: Any, *, color: bool = True) -> Pixels:
+def image_pixels(image: Any, *, color: bool = True, name: str = "") -> Pixels:
     """A Pillow image as bytes; see `read_image`.
 
     Args:
         image: a `PIL.Image.Image`.
         color: give red, green and blue; else grey.
+        name: what a message calls it; that of its file, unless told.
 
     Returns:
         (H, W, 3) or (H, W, 1).
+
+    Raises:
+        FormatError: it cannot be decoded, or has floats that are not from 0 to 1.
+        MochaError: memory ran out.
     """
+    with _decoding(name or getattr(image, "filename", "") or "an image of Pillow's"):
+        return _pixels(image, color, name or getattr(image, "filename", "") or "an image of Pillow's")
+
+
+def _pixels(image: Any, color: bool, name: str) -> Pixels:
+    image.load()
     try:
         turned = optional("PIL.ImageOps", "reading images").exif_transpose(image)
     except _DAMAGE:  # the note of the camera is damaged, the picture is not
         turned = image
+    if turned.mode == "F":
+        floats = np.asarray(turned, np.float32)
+        if not (floats.min() >= 0 and floats.max() <= 1):  # so that NaN is refused too
+            raise FormatError(
+                f"{name}: an image of floats from {floats.min():g} to {floats.max():g}; expected 0 for black to 1 for "
+                "white. Bring its values there, or save it with 8 or 16 bits."
+            )
+        return np.repeat(np.rint(floats * 255).astype(np.uint8)[:, :, None], 3 if color else 1, axis=2)
     if turned.mode.startswith("I"):  # whole numbers of 16 bits or more
         values = np.clip(np.asarray(turned, np.int64) >> 8, 0, 255).astype(np.uint8)
         return np.repeat(values[:, :, None], 3 if color else 1, axis=2)
@@ -94,8 +146,41 @@ def image_pixels(image: Any, *, color: bool = True) -> Pixels:
         with_alpha = turned.convert("RGBA")
         turned = optional("PIL.Image", "reading images").new("RGBA", with_alpha.size, "white")
         turned.alpha_composite(with_alpha)
+    if turned.mode in ("LAB", "HSV"):  # Pillow has no direct way from these to grey
+        turned = turned.convert("RGB")
     pixels: Pixels = np.array(turned.convert("RGB" if color else "L"))
     return pixels if color else pixels[:, :, None]
+
+
+def checked_size(size: Any, what: str = "size") -> tuple[int, int]:
+    """A size as (height, width).
+
+    Args:
+        size: both, or one number for both, in pixels; each from 1 to `LONGEST`.
+        what: a message calls it.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    pair = tuple(size) if isinstance(size, (list, tuple)) else (size, size)
+    whole = all(isinstance(n, (int, np.integer)) and not isinstance(n, bool) for n in pair)
+    if len(pair) != 2 or not whole or not all(1 <= n <= LONGEST for n in pair) or math.prod(pair) > _MOST_PIXELS:
+        raise ConfigError(
+            f"{what} is {size!r}; expected (height, width) in pixels, or one whole number for both, from 1 to "
+            f"{LONGEST}, and {_MOST_PIXELS:,} pixels at most."
+        )
+    return int(pair[0]), int(pair[1])
+
+
+def checked_scale(scale: Any) -> float:
+    """What values are multiplied by.
+
+    Raises:
+        ConfigError: it is 0, or no finite number.
+    """
+    if isinstance(scale, bool) or not isinstance(scale, (int, float)) or not math.isfinite(scale) or scale == 0:
+        raise ConfigError(f"scale is {scale!r}; expected a finite number other than 0.")
+    return float(scale)
 
 
 def fit_image(image: Pixels, size: tuple[int, int], fit: Fit = "stretch") -> Pixels:
@@ -112,41 +197,35 @@ def fit_image(image: Pixels, size: tuple[int, int], fit: Fit = "stretch") -> Pix
 
     Raises:
         ConfigError: a size or `fit` that cannot be.
-        ShapeError: keeping the proportions of so long an image would take too much memory.
     """
-    height, width = size
-    if min(size) < 1 or fit not in FITS:
-        raise ConfigError(f"fit_image: size {size}, fit {fit!r}; expected sizes above 0, and one of {', '.join(FITS)}.")
+    height, width = checked_size(size)
+    if fit not in FITS:
+        raise ConfigError(f"fit is {fit!r}; expected one of {', '.join(FITS)}.")
     old_height, old_width = image.shape[:2]
-    scale = {"crop": max, "pad": min, "stretch": max}[fit](height / old_height, width / old_width)
-    new = size if fit == "stretch" else (max(1, round(old_height * scale)), max(1, round(old_width * scale)))
-    if new[0] * new[1] > _MOST_PIXELS:
-        raise ShapeError(
-            f"an image of {old_height}x{old_width} pixels cannot be cropped to {height}x{width}: too long."
-        )
-    if fit != "crop":
-        resized = _resized(image, new)
-        if fit == "stretch":
-            return resized
-        top, left = (height - new[0]) // 2, (width - new[1]) // 2
-        padded = np.zeros((height, width, image.shape[2]), np.uint8)
-        padded[top : top + new[0], left : left + new[1]] = resized
-        return padded
-    if new[0] * new[1] > _EXCESS * height * width:
-        # a line of pixels would become a huge image, of which nearly all is cut off: only its middle counts
-        keep = [min(old, math.ceil(n / scale) + 2) for n, old in zip(size, image.shape[:2], strict=True)]
-        top, left = ((old - n) // 2 for n, old in zip(keep, image.shape[:2], strict=True))
-        return fit_image(image[top : top + keep[0], left : left + keep[1]], size, "crop")
-    top, left = (new[0] - height) // 2, (new[1] - width) // 2
-    return np.ascontiguousarray(_resized(image, new)[top : top + height, left : left + width])
+    if fit == "stretch":
+        return _resized(image, (height, width))
+    scale = (max if fit == "crop" else min)(height / old_height, width / old_width)
+    new = (max(1, round(old_height * scale)), max(1, round(old_width * scale)))
+    if fit == "crop":
+        return _resized(image, (height, width), whole=new)
+    top, left = (height - new[0]) // 2, (width - new[1]) // 2
+    padded = np.zeros((height, width, image.shape[2]), np.uint8)
+    padded[top : top + new[0], left : left + new[1]] = _resized(image, new)
+    return padded
 
 
-def _resized(image: Pixels, size: tuple[int, int]) -> Pixels:
-    if image.shape[:2] == size:
-        return image
+def _resized(image: Pixels, size: tuple[int, int], whole: tuple[int, int] | None = None) -> Pixels:
+    """An image of another size; or the middle of one of the size `whole`, of which no more than that is computed."""
+    whole = whole or size
+    top, left = (whole[0] - size[0]) // 2, (whole[1] - size[1]) // 2
+    if image.shape[:2] == whole:
+        return np.ascontiguousarray(image[top : top + size[0], left : left + size[1]])
     pillow = optional("PIL.Image", "resizing images")
     flat = pillow.fromarray(image if image.shape[2] == 3 else image[:, :, 0])
-    pixels: Pixels = np.array(flat.resize((size[1], size[0]), pillow.Resampling.BILINEAR))
+    down, right = image.shape[0] / whole[0], image.shape[1] / whole[1]
+    box = (left * right, top * down, (left + size[1]) * right, (top + size[0]) * down)
+    inside = (*box[:2], min(box[2], image.shape[1]), min(box[3], image.shape[0]))  # no rounding takes it outside
+    pixels: Pixels = np.array(flat.resize((size[1], size[0]), pillow.Resampling.BILINEAR, inside))
     return pixels if image.shape[2] == 3 else pixels[:, :, None]
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,27 @@ def reading(path: str | os.PathLike[str]) -> Iterator[None]:
     except _DAMAGE as error:
         reason = f"{type(error).__name__}: {error}"
         raise FormatError(f"{path}: the file is damaged ({reason}). Copy or make it again.") from error
+
+
+_REASON = re.compile(r"error message = '([^']+)'")
+"""How the HDF5 library tells what the system said."""
+
+
+@contextlib.contextmanager
+def writing(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Turns what the system or the HDF5 library raises while a file is written into an error that names the file.
+
+    Raises:
+        MochaError: the file cannot be written, as on a full disk.
+    """
+    try:
+        yield
+    except MochaError:
+        raise
+    except (OSError, RuntimeError) as error:
+        told = _REASON.search(str(error))
+        reason = told[1] if told else getattr(error, "strerror", None) or str(error)
+        raise MochaError(f"{path}: the file cannot be written ({reason}). Is there room, and may you write?") from error
 
 
 @contextlib.contextmanager
@@ -261,9 +283,10 @@ def write_model(file: Any, params: Mapping[str, Array]) -> None:
 
     Raises:
         ConfigError: a key without its three underscores, or values that are not floating-point numbers.
+        MochaError: the file cannot be written.
     """
     if isinstance(file, (str, os.PathLike)):
-        with atomic_path(file) as temporary, create_file(temporary) as opened:
+        with writing(file), atomic_path(file) as temporary, create_file(temporary) as opened:
             write_model(opened, params)
         return
     for key, values in params.items():

@@ -45,6 +45,7 @@ from mocha.io.hdf5 import (
     reading,
     unquote_name,
     write_model,
+    writing,
 )
 from mocha.ops import Array
 
@@ -86,12 +87,12 @@ def write_snapshot(path: str | os.PathLike[str], snapshot: Snapshot) -> None:
 
     Raises:
         ConfigError: the snapshot holds something that has no place in a file.
-        OSError: the file cannot be written.
+        MochaError: the file cannot be written.
     """
     for key, array in snapshot.state.items():
         if np.asarray(array).dtype.kind not in "fiu":
             raise ConfigError(f"solver state {key!r} has elements of type {np.asarray(array).dtype}; expected numbers.")
-    with atomic_path(path) as temporary, create_file(temporary) as file:
+    with writing(path), atomic_path(path) as temporary, create_file(temporary) as file:
         file.attrs["format"] = np.bytes_(FORMAT.encode())
         file.attrs["method"] = np.bytes_(quote_name(snapshot.method).encode())
         file.attrs["version"] = np.int64(VERSION)

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from mocha.cli.convert.options import known_set_options, located, overwrite_option, resumable, tell
+from mocha.console import printable
 from mocha.data import convert_cifar10, download_cifar10, find_cifar10
 
 
@@ -21,8 +22,10 @@ def cifar10(data: Path | None, out: Path, seed: int, download: bool, overwrite: 
     (cifar-10-binary.tar.gz, or .tar.xz, or .tar) or the files out of it are looked for in --data, $MOCHA_DATA, the
     user's cache and ../shared/data/cifar10. The archive is not unpacked to disk.
     """
-    found = data or find_cifar10()
+    found = find_cifar10(data)
+    if data is not None and not (found is not None and found.is_relative_to(data)):
+        found = None if download else data  # converting it tells what it lacks
     source = located("CIFAR-10", "163 MB", found, download_cifar10 if download else None)
-    click.echo(f"Reading {source}")
+    click.echo(f"Reading {printable(source)}")
     with resumable():
         tell(convert_cifar10(source, out, seed, overwrite=overwrite), "image")

@@ -33,7 +33,12 @@ def _shape(ctx: click.Context, param: click.Parameter, value: str | None) -> tup
     "--shape", metavar="C,H,W", callback=_shape, help="Of a sample, of the columns that are left; default: one axis."
 )
 @click.option("--header/--no-header", default=True, show_default=True, help="Whether the first line has names.")
-@click.option("--delimiter", default=",", show_default=True, help="Between fields: a character, or tab, space.")
+@click.option(
+    "--delimiter",
+    default=",",
+    show_default=True,
+    help="Between fields: a character, or its name: comma, semicolon, space, tab.",
+)
 @click.option("--scale", type=float, default=1.0, show_default=True, help="What all numbers are multiplied by.")
 @writing_options
 def csv(file: Path, label_columns: tuple[str, ...], no_label: bool, delimiter: str, **options: Any) -> None:

@@ -2,41 +2,37 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
 import click
 
 from mocha.cli.convert.options import out_option, resumable, tell, writing_options
+from mocha.cli.photos import CHANNEL_ORDER, COLOUR, FIT, size_of
 from mocha.data import convert_images
-from mocha.data.images import FITS
-
-
-def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, int] | None:
-    match = re.fullmatch(r"([1-9]\d{0,5})(?:x([1-9]\d{0,5}))?", value or "1")
-    if match is None:
-        raise click.BadParameter(f"{value!r}; expected height x width in pixels, as 240x320, or one number for both.")
-    return None if value is None else (int(match[1]), int(match[2] or match[1]))
 
 
 @click.command()
 @click.argument("source", type=click.Path(path_type=Path))
 @out_option(required=True)
-@click.option("--size", metavar="HxW", callback=_size, help="Size of all images; needed where they differ.")
-@click.option("--fit", type=click.Choice(FITS), default="stretch", show_default=True,
+@click.option("--size", metavar="HxW", callback=size_of, help="Size of all images; needed where they differ.")
+@click.option("--fit", type=FIT, default="stretch", show_default=True,
               help="How to get there: change proportions, cut off what is too much, or add black borders.")  # fmt: skip
-@click.option("--color/--grey", "--colour/--gray", default=True, show_default=True, help="Three channels, or one.")
-@click.option("--channel-order", type=click.Choice(["rgb", "bgr"]), default="rgb", show_default=True,
+@click.option(*COLOUR, "color", default=True, show_default=True, help="Three channels, or one.")
+@click.option("--channel-order", type=CHANNEL_ORDER, default="rgb", show_default=True,
               help="Caffe's nets want bgr.")  # fmt: skip
 @click.option("--root", type=click.Path(path_type=Path, file_okay=False),
               help="What is put before the paths of a list or CSV file; default: its folder.")  # fmt: skip
 @click.option("--label-count", type=click.IntRange(1), default=1, show_default=True,
               help="Labels in a line of a list, the last fields.")  # fmt: skip
-@click.option("--image-column", help="Of a CSV file: the paths; default: ImageName.")
+@click.option("--image-column", help="Of a CSV file: name or number of the column of paths; default: ImageName.")
 @click.option("--label-column", "label_columns", multiple=True,
-              help="Of a CSV file: the label, or, repeated, its numbers; default: Label.")  # fmt: skip
-@click.option("--split-column", help="Of a CSV file: names of splits; default: TrainTest, if there.")
+              help="Of a CSV file: name or number (0 is the first, -1 the last) of the label; may be repeated; "
+              "default: Label.")  # fmt: skip
+@click.option(
+    "--split-column",
+    help="Of a CSV file: name or number of a column with names of splits; default: TrainTest, if there.",
+)
 @click.option("--damaged", type=click.Choice(["stop", "skip"]), default="stop", show_default=True,
               help="What to do at an image that cannot be read.")  # fmt: skip
 @click.option("--workers", type=click.IntRange(1), help="Threads that decode; default: one for each processor.")

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import click
 
-from mocha.caffe import read_mean
+from mocha.classifier import read_mean
 from mocha.cli.convert.options import overwrite_option
+from mocha.console import printable
 from mocha.data import write_mean
-from mocha.data.converters.mean import refuse_existing, save_mean
+from mocha.data.converters.mean import refuse_existing, refuse_sources, save_mean
 from mocha.graph.listing import shape_text
 
 
@@ -26,8 +27,11 @@ def mean(source: Path, out: Path, dataset: str, overwrite: bool) -> None:
     """
     if source.suffix.lower() == ".binaryproto":
         refuse_existing(out, overwrite)
+        refuse_sources(out, [source])
         values = read_mean(source)
         save_mean(values, out)
     else:
         values = write_mean(source, out, dataset=dataset, overwrite=overwrite)
-    click.echo(f"Wrote {out}: the mean {shape_text(values.shape)}, from {values.min():.4g} to {values.max():.4g}")
+    click.echo(
+        f"Wrote {printable(out)}: the mean {shape_text(values.shape)}, from {values.min():.4g} to {values.max():.4g}"
+    )

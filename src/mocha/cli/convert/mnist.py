@@ -6,24 +6,31 @@ from pathlib import Path
 
 import click
 
-from mocha.cli.convert.options import known_set_options, located
-from mocha.data import convert_mnist, download_mnist, find_mnist
+from mocha.cli.convert.options import known_set_options, located, overwrite_option, resumable, tell
+from mocha.console import printable
+from mocha.data import download_mnist, find_mnist, load_mnist
+from mocha.data.converters.mnist import converted_digits
 from mocha.errors import FormatError
 
 
 @click.command()
-@known_set_options("MNIST", "Folder with the four original files", "11 MB")
-def mnist(data: Path | None, out: Path, seed: int, download: bool) -> None:
+@known_set_options("MNIST", "Folder with the four original files, or with a folder mnist of them", "11 MB")
+@overwrite_option
+def mnist(data: Path | None, out: Path, seed: int, download: bool, overwrite: bool) -> None:
     """Convert MNIST, as Mocha's first example wants it.
 
     Writes train.hdf5 and test.hdf5 (together 220 MB; pixels divided by 256, in a random order), and the list files
     train-data-list.txt and test-data-list.txt. The original files are looked for in --data, $MOCHA_DATA, the user's
     cache and ../shared/data/mnist.
     """
-    folder = located("MNIST", "11 MB", located_mnist(data), download_mnist if download else None)
-    click.echo(f"Reading {folder}")
-    for path in convert_mnist(folder, out, seed):
-        click.echo(f"Wrote {path}")
+    if download:
+        found = find_mnist(data)
+        folder = found if found is not None and _is_asked_for(found, data) else download_mnist()
+    else:
+        folder = located("MNIST", "11 MB", located_mnist(data), None)
+    click.echo(f"Reading {printable(folder)}")
+    with resumable():
+        tell(converted_digits(load_mnist(folder), out, seed, overwrite=overwrite), "image")
 
 
 def located_mnist(data: Path | None) -> Path | None:
@@ -33,9 +40,14 @@ def located_mnist(data: Path | None) -> Path | None:
         FormatError: it has not.
     """
     folder = find_mnist(data)
-    if data is not None and folder not in (data, data / "mnist"):
+    if not _is_asked_for(folder, data):
         raise FormatError(
             f"{data} does not hold MNIST's four files (train-images-idx3-ubyte, train-labels-idx1-ubyte, "
             "t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte, each with or without .gz)."
         )
     return folder
+
+
+def _is_asked_for(folder: Path | None, data: Path | None) -> bool:
+    """Whether a folder is the one that was asked for, if one was."""
+    return data is None or folder in (data, data / "mnist")

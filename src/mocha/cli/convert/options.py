@@ -9,10 +9,12 @@ from typing import Any
 
 import click
 
+from mocha.console import printable
 from mocha.data import Converted
 from mocha.data.converters.jobs import PER_FILE
 from mocha.data.converters.labels import LABEL_KINDS
 from mocha.data.converters.splits import TRAIN
+from mocha.data.names import read_names
 from mocha.errors import FormatError
 from mocha.random import DEFAULT_SEED
 
@@ -85,13 +87,7 @@ def located(name: str, size: str, found: Path | None, download: Callable[[], Pat
 
 
 def _names(ctx: click.Context, param: click.Parameter, value: Path | None) -> tuple[str, ...] | None:
-    if value is None:
-        return None
-    try:
-        lines = value.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
-    except OSError as error:
-        raise FormatError(f"{value}: expected the names of classes, one a line ({error.strerror}).") from error
-    return tuple(line.strip() for line in lines if line.strip())
+    return None if value is None else tuple(read_names(value, folders=True))
 
 
 writing_options = _together(
@@ -130,12 +126,16 @@ def tell(done: Converted, unit: str) -> None:
     """Print what was written."""
     verb = "Wrote" if done.made else "Found"
     for split, path in done.lists.items():
-        click.echo(f"{verb} {path}: {_count(done.samples[split], unit)} in {_count(done.files[split], 'file')}")
+        click.echo(
+            f"{verb} {printable(path)}: {_count(done.samples[split], unit)} in {_count(done.files[split], 'file')}"
+        )
     for path in done.others:
-        click.echo(f"{verb} {path}")
+        click.echo(f"{verb} {printable(path)}")
+    if done.removed:
+        click.echo(f"Removed what does not go with it: {printable(', '.join(done.removed))}")
     if done.classes:
         more = ", ..." if len(done.classes) > _SHOWN else ""
-        click.echo(f"{_count(len(done.classes), 'class')}: {', '.join(done.classes[:_SHOWN])}{more}")
+        click.echo(f"{_count(len(done.classes), 'class')}: {printable(', '.join(done.classes[:_SHOWN]))}{more}")
     if done.skipped:
         click.echo(f"Skipped {_count(done.skipped, unit)} that cannot be read, see skipped.txt")
     if done.passed_over:

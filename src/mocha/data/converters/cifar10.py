@@ -13,6 +13,7 @@ from mocha.data.converters import folder
 from mocha.data.converters.jobs import Block, Converted, Job, Piece, digest_of
 from mocha.data.converters.pieces import run
 from mocha.data.converters.places import cache_directory, download, places
+from mocha.data.names import checked_names, names_in
 from mocha.errors import FormatError, MochaError
 from mocha.random import DEFAULT_SEED, checked_seed, permutation, stream_of
 
@@ -51,8 +52,8 @@ def find_cifar10(directory: Path | None = None) -> Path | None:
     """The first folder with the six binary files, or the first archive of them; None if there is none.
 
     Args:
-        directory: looked into first, or an archive itself; then ``$MOCHA_DATA`` and ``cifar10`` in it, the user's
-            cache directory, ``data/cifar10`` in ``$MOCHA_SHARED``, and ``../shared/data/cifar10``.
+        directory: looked into first, and ``cifar10`` in it, or an archive itself; then the same of ``$MOCHA_DATA``;
+            then the user's cache directory, ``data/cifar10`` in ``$MOCHA_SHARED``, and ``../shared/data/cifar10``.
     """
     return next(filter(None, map(_in_place, places("cifar10", directory))), None)
 
@@ -157,6 +158,7 @@ def convert_cifar10(
         np.uint8,
         1,
         origin="cifar10",
+        form={"set": "cifar10"},
         classes=names if ready else _classes(contents, place),
         mean=True,
         overwrite=overwrite,
@@ -167,7 +169,7 @@ def convert_cifar10(
 
 def _checked_place(source: Path) -> Path:
     """The folder or archive itself, also where the folder that it lies in was given."""
-    place = _in_place(source)
+    place = _in_place(source) or _in_place(source / "cifar10")
     if place is not None:
         return place
     for inner in (source, source / "cifar-10-batches-py", source / "cifar-10-batches-mat"):
@@ -235,5 +237,8 @@ def _names_of(path: Path) -> tuple[str, ...] | None:
 
 def _parsed_names(raw: bytes) -> tuple[str, ...] | None:
     """Ten names, one a line; None if there are not ten."""
-    names = tuple(line.strip() for line in raw.decode("utf-8", "replace").splitlines() if line.strip())
+    try:
+        names = checked_names(names_in(raw, _NAMES))
+    except FormatError:
+        return None
     return names if len(names) == len(CLASSES) else None

@@ -13,8 +13,8 @@ from mocha.data.converters.jobs import Block, Piece
 from mocha.data.converters.pool import mapped
 from mocha.data.converters.sources import Listing
 from mocha.data.converters.splits import Indices
-from mocha.data.images import Fit, Pixels, fit_image, read_image
-from mocha.errors import FormatError, ShapeError
+from mocha.data.images import Fit, Pixels, fit_image, read_image, trouble
+from mocha.errors import FormatError, MochaError, ShapeError
 
 _AT_ONCE = 32
 _MISSING = -1
@@ -134,6 +134,8 @@ def _about(path: str) -> tuple[int, int]:
     """Size and time of a file."""
     try:
         about = os.stat(path)
-    except (OSError, ValueError):
+    except (OSError, ValueError) as error:
+        if trouble(error):
+            raise MochaError(f"{path}: cannot be looked at now ({error}). Try again.") from error
         return _MISSING, 0
     return (about.st_size, about.st_mtime_ns) if stat.S_ISREG(about.st_mode) else (_MISSING, 0)

@@ -17,12 +17,11 @@ from mocha.data.converters.labels import LabelKind
 from mocha.data.converters.pieces import run
 from mocha.data.converters.pool import checked_workers
 from mocha.data.converters.splits import TRAIN, arrange
-from mocha.data.images import FITS, Fit
+from mocha.data.images import FITS, ORDERS, ChannelOrder, Fit, Size, checked_size
 from mocha.errors import ConfigError, FormatError
 from mocha.optional import optional
 from mocha.random import DEFAULT_SEED, checked_seed
 
-ChannelOrder = Literal["rgb", "bgr"]
 Damaged = Literal["stop", "skip"]
 
 _TABLES = (".csv", ".tsv")
@@ -32,14 +31,14 @@ def convert_images(
     source: str | os.PathLike[str],
     out: str | os.PathLike[str],
     *,
-    size: int | tuple[int, int] | None = None,
+    size: Size | None = None,
     fit: Fit = "stretch",
     color: bool = True,
     channel_order: ChannelOrder = "rgb",
     root: str | os.PathLike[str] | None = None,
-    image_column: str | None = None,
-    label_columns: Sequence[str] = (),
-    split_column: str | None = None,
+    image_column: str | int | None = None,
+    label_columns: Sequence[str | int] = (),
+    split_column: str | int | None = None,
     label_count: int = 1,
     labels: LabelKind = "auto",
     classes: Sequence[str] | None = None,
@@ -70,9 +69,10 @@ def convert_images(
         color: three channels, whatever the files have; else one, grey.
         channel_order: "rgb", or "bgr", as Caffe's nets want it.
         root: what is put before the paths of a list or table; None: the folder that it lies in.
-        image_column: of a table, the paths; None: ``ImageName``.
-        label_columns: of a table, the labels; several make a vector; none: ``Label``.
-        split_column: of a table, the names of splits; None: ``TrainTest``, if there is such a column.
+        image_column: of a table, the name or number of the column of paths; None: ``ImageName``, in any case.
+        label_columns: of a table, names of columns, or numbers from 0, from the end if negative; several make a
+            vector; none: ``Label``, in any case.
+        split_column: of a table, the column with the names of splits; None: ``TrainTest``, in any case, if there.
         label_count: of a list, the fields of a line that are labels, from its end.
         labels: "auto": words and whole numbers are classes, others are values; "classes" or "values" say which.
         classes: the names of all classes, in the order of their numbers, as those of a training set for its validation
@@ -98,12 +98,16 @@ def convert_images(
         StateError: another process is converting to `out`.
         MochaError: Pillow is not installed.
     """
-    if channel_order not in ("rgb", "bgr") or damaged not in ("stop", "skip"):
+    if channel_order not in ORDERS or damaged not in ("stop", "skip"):
         raise ConfigError(
             f"channel_order is {channel_order!r} and damaged {damaged!r}; expected 'rgb' or 'bgr', 'stop' or 'skip'."
         )
     optional("PIL.Image", "reading images")
-    target, threads = _checked_size(size, fit), checked_workers(workers)
+    if fit not in FITS:
+        raise ConfigError(f"fit is {fit!r}; expected one of {', '.join(FITS)}.")
+    target, threads = None if size is None else checked_size(size), checked_workers(workers)
+    if Path(source).is_dir() and Path(out).resolve().is_relative_to(Path(source).resolve()):
+        raise ConfigError(f"{out} lies in {source}, where it would pass for a class. Choose a folder outside.")
     listing = _listed(Path(source), root, image_column, label_columns, split_column, label_count, labels, classes)
     table, seed = listing.labels, checked_seed(seed)
     splits = arrange(
@@ -127,32 +131,22 @@ def convert_images(
         np.uint8,
         table.values.shape[1],
         origin=str(Path(source).resolve()),
+        form={"size": list(reader.size), "fit": fit if target else None, "color": color, "order": channel_order},
         classes=table.names,
         mean=mean,
         overwrite=overwrite,
-        keep_gaps=damaged == "skip",
+        gaps=damaged == "skip",
         unit="images",
     )
     return dataclasses.replace(run(job, reader.blocks), passed_over=listing.passed_over)
 
 
-def _checked_size(size: int | tuple[int, int] | None, fit: Fit) -> tuple[int, int] | None:
-    if fit not in FITS:
-        raise ConfigError(f"fit is {fit!r}; expected one of {', '.join(FITS)}.")
-    if size is None:
-        return None
-    both = size if isinstance(size, tuple) else (size, size)
-    if len(both) != 2 or any(isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1 for n in both):
-        raise ConfigError(f"size is {size!r}; expected (height, width), or one whole number above 0 for both.")
-    return int(both[0]), int(both[1])
-
-
 def _listed(
     source: Path,
     root: str | os.PathLike[str] | None,
-    image_column: str | None,
-    label_columns: Sequence[str],
-    split_column: str | None,
+    image_column: str | int | None,
+    label_columns: Sequence[str | int],
+    split_column: str | int | None,
     label_count: int,
     labels: LabelKind,
     classes: Sequence[str] | None,

@@ -62,10 +62,12 @@ class Job:
         dtype: of the data set `data`.
         labels: numbers in a label; 0: there is no data set `label`.
         origin: the source, so that its files can be told from those of another one in the same folder.
+        form: what all splits in a folder must have in common for a net, as the size of images; of plain JSON types.
+            What is None goes with everything.
         classes: their names, for ``classes.txt``.
         mean: write ``mean.hdf5``, the mean of the split "train".
         overwrite: replace what another job wrote.
-        keep_gaps: take a file of which entries were skipped for finished.
+        gaps: entries may be skipped; a file of which some were is finished, unless it is to be replaced.
         unit: what samples are called.
     """
 
@@ -75,16 +77,32 @@ class Job:
     dtype: type[np.generic]
     labels: int
     origin: str
+    form: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     classes: tuple[str, ...] | None = None
     mean: bool = False
     overwrite: bool = False
-    keep_gaps: bool = True
+    gaps: bool = False
     unit: str = "samples"
 
     @property
     def splits(self) -> tuple[str, ...]:
         """Their names, in order."""
         return tuple(dict.fromkeys(piece.split for piece in self.pieces))
+
+    @property
+    def source(self) -> str:
+        """A digest of where the samples come from."""
+        return digest_of({}, [self.origin])
+
+    @property
+    def name(self) -> str:
+        """A digest of the source and of how it is split."""
+        return digest_of({}, [self.origin, *sorted(self.splits)])
+
+    @property
+    def numbering(self) -> str | None:
+        """A digest of the names of the classes; None: there are no names."""
+        return None if self.classes is None else digest_of({}, self.classes)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,6 +119,7 @@ class Converted:
         others: ``mean.hdf5``, ``classes.txt`` and ``skipped.txt``, as far as written.
         classes: names of the classes.
         passed_over: files in the source that are no images by their names.
+        removed: names of files that lay in the folder, did not go with what was written, and were to be replaced.
     """
 
     lists: dict[str, Path]
@@ -112,6 +131,7 @@ class Converted:
     others: tuple[Path, ...]
     classes: tuple[str, ...] | None = None
     passed_over: int = 0
+    removed: tuple[str, ...] = ()
 
 
 def digest_of(options: Mapping[str, Any], entries: Iterable[Any]) -> str:

@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from mocha.data.names import checked_names
 from mocha.errors import ConfigError, FormatError, did_you_mean
 
 LabelKind = Literal["auto", "classes", "values"]
@@ -19,6 +20,8 @@ LABEL_KINDS: tuple[LabelKind, ...] = ("auto", "classes", "values")
 
 LARGEST = 2**24
 """The last whole number up to which float32 has them all."""
+
+_LARGEST_FLOAT = float(np.finfo(np.float32).max)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -83,8 +86,10 @@ class LabelReader:
         for field in fields:
             text = field.strip()
             number = _number(text)
-            if not text or (number is not None and not math.isfinite(number)):
-                raise FormatError(f"{where}: the label is {text!r}; expected a finite number or the name of a class.")
+            if not text or (number is not None and not abs(number) <= _LARGEST_FLOAT):  # so that NaN is refused too
+                raise FormatError(
+                    f"{where}: the label is {text!r}; expected a finite number, of float32, or the name of a class."
+                )
             if self._as_words is None:
                 self._as_words = number is None
             if self._kind == "auto" and self._as_words and number is not None:
@@ -139,20 +144,6 @@ class LabelReader:
         rank = {word: place for place, word in enumerate(names)}
         place = np.array([rank[word] for word in self._words])
         return LabelTable(place[codes].astype(np.float64).reshape(-1, 1), checked_names(names), True)
-
-
-def checked_names(names: Sequence[str]) -> tuple[str, ...]:
-    """Names of classes, which are written one a line.
-
-    Raises:
-        FormatError: one has a line break, or comes twice.
-    """
-    if len(set(names)) < len(names):
-        raise FormatError(f"among the names of classes, {max(names, key=list(names).count)!r} comes twice.")
-    for name in names:
-        if len(name.splitlines()) > 1:
-            raise FormatError(f"the name of a class is {name!r}; names with line breaks cannot be listed. Rename it.")
-    return tuple(names)
 
 
 def _number(text: str) -> float | None:

@@ -14,7 +14,7 @@ from mocha.console import progress
 from mocha.data.hdf5_files import inspect, list_files
 from mocha.errors import ConfigError, FormatError
 from mocha.io.atomic import atomic_path
-from mocha.io.hdf5 import check_readable, create_file, find_dataset, open_hdf5, reading
+from mocha.io.hdf5 import check_readable, create_file, find_dataset, open_hdf5, reading, writing
 
 _AT_ONCE = 16 << 20  # bytes
 
@@ -83,12 +83,15 @@ def write_mean(
         the mean.
 
     Raises:
-        ConfigError: `out` is there.
+        ConfigError: `out` is there, or it is one of the files that the mean is taken of.
         FormatError: a file cannot be read, or its samples have another shape than those of the first, or it has
             numbers that are not finite.
+        MochaError: `out` cannot be written.
     """
     refuse_existing(Path(out), overwrite)
     files = list_files(source)
+    given = [source] if isinstance(source, (str, os.PathLike)) else source
+    refuse_sources(Path(out), [*map(Path, given), *files])
     total = MeanOfFiles(dataset)
     with progress("Adding up", len(files), "files") as show:
         for number, path in enumerate(files, 1):
@@ -111,6 +114,18 @@ def refuse_existing(path: Path, overwrite: bool) -> None:
         )
 
 
+def refuse_sources(path: Path, sources: Sequence[Path]) -> None:
+    """A file that is written must be none of those that are read for it, by whatever name.
+
+    Raises:
+        ConfigError: it is one.
+    """
+    if any(os.path.realpath(path) == os.path.realpath(source) for source in sources) or (
+        path.exists() and any(path.samefile(source) for source in sources if source.exists())
+    ):
+        raise ConfigError(f"{path} is what the mean is to be taken of; it would be lost. Choose another name.")
+
+
 def save_mean(mean: npt.ArrayLike, path: Path, **attributes: Any) -> None:
     """Write a mean as `SubMean` reads it.
 
@@ -118,7 +133,10 @@ def save_mean(mean: npt.ArrayLike, path: Path, **attributes: Any) -> None:
         mean: of the shape of a sample.
         path: the file, replaced as a whole.
         attributes: of the file.
+
+    Raises:
+        MochaError: the file cannot be written.
     """
-    with atomic_path(path) as temporary, create_file(temporary) as file:
+    with writing(path), atomic_path(path) as temporary, create_file(temporary) as file:
         file.create_dataset(MEAN, data=np.asarray(mean, np.float32))
         file.attrs.update(attributes)

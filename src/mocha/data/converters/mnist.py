@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from mocha.data.converters.idx import read_idx
+from mocha.data.converters.jobs import Block, Converted, Job, Piece, digest_of
+from mocha.data.converters.pieces import run
 from mocha.data.converters.places import cache_directory, download, places
 from mocha.errors import FormatError, MochaError
-from mocha.io.atomic import atomic_path
-from mocha.io.hdf5 import load_h5py
 from mocha.optional import optional
 from mocha.random import DEFAULT_SEED, checked_seed, permutation, stream_of
 
 Digits = dict[str, npt.NDArray[np.uint8]]
 """``train_images`` and ``test_images``, (N, 28, 28), and ``train_labels`` and ``test_labels``, (N,), 0 to 9."""
+
+SPLITS = ("train", "test")
 
 FILES = {
     "train_images": "train-images-idx3-ubyte",
@@ -42,8 +47,8 @@ def find_mnist(directory: Path | None = None) -> Path | None:
     """The first directory with the four files, compressed or not; None if there is none.
 
     Args:
-        directory: looked into first; then ``$MOCHA_DATA`` and ``mnist`` in it, the user's cache directory,
-            ``data/mnist`` in ``$MOCHA_SHARED``, and ``../shared/data/mnist``.
+        directory: looked into first, and ``mnist`` in it; then the same of ``$MOCHA_DATA``; then the user's cache
+            directory, ``data/mnist`` in ``$MOCHA_SHARED``, and ``../shared/data/mnist``.
     """
     return next((place for place in places("mnist", directory) if all(_file_in(place, part) for part in FILES)), None)
 
@@ -65,7 +70,7 @@ def load_mnist(directory: Path) -> Digits:
         if path is None:
             raise FormatError(f"{directory}: {FILES[part]}(.gz) is not there. Expected MNIST's four original files.")
         digits[part] = read_idx(path)
-    for split in ("train", "test"):
+    for split in SPLITS:
         images, labels = digits[f"{split}_images"], digits[f"{split}_labels"]
         if images.ndim != 3 or labels.shape != images.shape[:1] or len(images) == 0 or labels.max() > 9:
             raise FormatError(
@@ -127,39 +132,75 @@ def load_digits(seed: int = DEFAULT_SEED) -> Digits:
     }
 
 
-def convert_mnist(directory: Path, out: Path, seed: int = DEFAULT_SEED) -> list[Path]:
-    """Convert MNIST's original files: see `write_digits`."""
-    return write_digits(load_mnist(directory), out, seed)
+def convert_mnist(
+    directory: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    seed: int = DEFAULT_SEED,
+    *,
+    overwrite: bool = False,
+) -> list[Path]:
+    """Convert MNIST's original files: see `write_digits`.
+
+    Raises:
+        FormatError: a file of MNIST's is missing or damaged.
+        ConfigError, StateError, MochaError: see `write_digits`.
+    """
+    return write_digits(load_mnist(Path(directory)), out, seed, overwrite=overwrite)
 
 
-def write_digits(digits: Digits, out: Path, seed: int = DEFAULT_SEED) -> list[Path]:
+def write_digits(
+    digits: Digits, out: str | os.PathLike[str], seed: int = DEFAULT_SEED, *, overwrite: bool = False
+) -> list[Path]:
     """Write digits as Mocha's examples expect them.
 
     ``train.hdf5`` and ``test.hdf5`` have the datasets ``data``, (N, 1, 28, 28), the pixels divided by 256, and
     ``label``, (N, 1), both float32 and contiguous, in a random order. ``train-data-list.txt`` and
-    ``test-data-list.txt`` name them.
+    ``test-data-list.txt`` name them. Finished files are kept.
 
     Args:
         digits: the images and labels.
         out: the directory, made if missing.
         seed: what the order depends on.
+        overwrite: replace what another conversion wrote to `out`.
 
     Returns:
         the four files.
+
+    Raises:
+        ConfigError: `out` has files of another conversion.
+        StateError: another process is converting to `out`.
+        MochaError: a file cannot be written.
     """
-    out, seed, written = Path(out), checked_seed(seed), []
-    for split in ("train", "test"):
-        images, labels = digits[f"{split}_images"], digits[f"{split}_labels"]
-        order = permutation(seed, stream_of("mnist", split), 0, len(labels))
-        path, listing = out / f"{split}.hdf5", out / f"{split}-data-list.txt"
-        with atomic_path(path) as temporary, load_h5py().File(temporary, "w") as file:
-            data = file.create_dataset("data", (len(labels), 1, *images.shape[1:]), np.float32)
-            label = file.create_dataset("label", (len(labels), 1), np.float32)
-            for start in range(0, len(labels), _SLICE):
-                rows = order[start : start + _SLICE]
-                data[start : start + len(rows), 0] = images[rows] * np.float32(1 / 256)
-                label[start : start + len(rows), 0] = labels[rows]
-        with atomic_path(listing) as temporary:
-            temporary.write_text(f"{path.name}\n", encoding="utf-8")
-        written += [path, listing]
-    return written
+    done = converted_digits(digits, Path(out), seed, overwrite=overwrite)
+    return [path for split in SPLITS for path in (Path(out) / f"{split}.hdf5", done.lists[split])]
+
+
+def converted_digits(digits: Digits, out: Path, seed: int, *, overwrite: bool) -> Converted:
+    """Like `write_digits`, but it tells all of what was done."""
+    seed, pieces = checked_seed(seed), []
+    for split in SPLITS:
+        parts = [digits[f"{split}_images"], digits[f"{split}_labels"]]
+        about = [[list(part.shape), hashlib.sha256(np.ascontiguousarray(part).data).hexdigest()] for part in parts]
+        order = permutation(seed, stream_of("mnist", split), 0, len(parts[1]))
+        digest = digest_of({"convert": "mnist", "seed": seed, "split": split}, about)
+        pieces.append(Piece(split, f"{split}.hdf5", order, digest))
+
+    def blocks(piece: Piece) -> Iterator[Block]:
+        images, labels = digits[f"{piece.split}_images"], digits[f"{piece.split}_labels"]
+        for start in range(0, len(piece.entries), _SLICE):
+            rows = piece.entries[start : start + _SLICE]
+            yield Block(images[rows, None] * np.float32(1 / 256), labels[rows, None].astype(np.float32))
+
+    sample = (1, *digits["train_images"].shape[1:])
+    job = Job(
+        out,
+        tuple(pieces),
+        sample,
+        np.float32,
+        1,
+        origin="mnist",
+        form={"set": "mnist", "shape": list(sample)},
+        overwrite=overwrite,
+        unit="images",
+    )
+    return run(job, blocks)

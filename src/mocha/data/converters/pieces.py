@@ -7,6 +7,8 @@ the rest. List files come last, so where there is one, all that it names is ther
 
 from __future__ import annotations
 
+import dataclasses
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,10 +22,10 @@ from mocha.data.converters.mean import MeanOfFiles, save_mean
 from mocha.data.converters.splits import TRAIN
 from mocha.errors import ConfigError, FormatError, MochaError
 from mocha.io.atomic import atomic_path
-from mocha.io.hdf5 import create_file, open_hdf5, reading
+from mocha.io.hdf5 import create_file, open_hdf5, reading, writing
 
 _COPIED_AT_ONCE = 256
-_HEAD = "entry\treason\n"
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def run(job: Job, produce: Callable[[Piece], Iterator[Block]]) -> Converted:
@@ -38,15 +40,16 @@ def run(job: Job, produce: Callable[[Piece], Iterator[Block]]) -> Converted:
             that there is not.
         FormatError: no sample of a split can be read.
         StateError: another process writes to the folder.
+        MochaError: a file cannot be written, or the source not be read any more.
     """
     if job.mean and TRAIN not in job.splits:
         raise ConfigError(f"the mean is that of the split 'train', but there are only: {', '.join(job.splits)}.")
     with folder.alone(job.out):
         state = {piece.name: folder.finished(job.out / piece.name, piece.digest) for piece in job.pieces}
-        kept = {
-            name: counts for name, counts in state.items() if counts is not None and (job.keep_gaps or counts[1] == 0)
-        }
-        folder.make_room(job, {name for name, counts in state.items() if counts is not None})
+        finished = {name: counts for name, counts in state.items() if counts is not None}
+        gaps_stay = job.gaps and not job.overwrite
+        kept = {name: counts for name, counts in finished.items() if gaps_stay or counts[1] == 0}
+        removed = folder.make_room(job, set(finished), set(kept))
         if len(kept) < len(job.pieces):
             for split in job.splits:
                 folder.list_file(job.out, split).unlink(missing_ok=True)
@@ -55,15 +58,28 @@ def run(job: Job, produce: Callable[[Piece], Iterator[Block]]) -> Converted:
             before = 0
             for piece in job.pieces:
                 if piece.name not in kept:
-                    counts[piece.name] = _make(job, piece, produce(piece), show, before)
+                    counts[piece.name] = _make(job, piece, _told(produce(piece), job), show, before)
                 before += len(piece.entries)
                 show(before)
-        return _finish(job, counts, len(kept))
+        with writing(job.out):
+            done = _finish(job, counts, len(kept))
+        return dataclasses.replace(done, removed=tuple(path.name for path in removed if not path.exists()))
+
+
+def _told(blocks: Iterator[Block], job: Job) -> Iterator[Block]:
+    """The blocks; what the system raises while they are read must not pass for trouble with the file written."""
+    try:
+        yield from blocks
+    except OSError as error:
+        raise MochaError(
+            f"the {job.unit} cannot be read any more ({error}). Finished files are kept: the same command goes on."
+        ) from error
 
 
 def _make(job: Job, piece: Piece, blocks: Iterator[Block], show: Callable[[int], None], before: int) -> tuple[int, int]:
     skipped: list[tuple[str, str]] = []
-    with atomic_path(job.out / piece.name, mark=folder.MARK) as temporary:
+    path = job.out / piece.name
+    with writing(path), atomic_path(path, mark=folder.MARK) as temporary:
         count = len(piece.entries)
         with create_file(temporary) as file:
             done = 0
@@ -144,19 +160,24 @@ def _finish(job: Job, counts: Mapping[str, tuple[int, int]], kept: int) -> Conve
 
 def _write_skipped(out: Path) -> list[Path]:
     """``skipped.txt`` for all files in the folder, also those of another split that was converted before."""
-    listing = out / "skipped.txt"
+    listing = folder.skipped_file(out)
     lines = []
     for path in sorted(out.glob("*.hdf5")):
         if folder.text_attribute(path, folder.DIGEST) is not None:
             with open_hdf5(path) as file, reading(path):
-                lines += [f"{entry}\t{' '.join(reason.split())}\n" for entry, reason in folder.skipped_in(file)]
+                lines += [f"{_in_line(entry)}\t{_in_line(reason)}\n" for entry, reason in folder.skipped_in(file)]
     if not lines:
-        if listing.is_file() and listing.read_bytes().startswith(_HEAD.encode()):  # of an earlier run
+        if listing.is_file() and not folder.is_foreign_skipped(out):  # of an earlier run
             listing.unlink()
         return []
     with atomic_path(listing, mark=folder.MARK) as temporary:
-        temporary.write_text(_HEAD + "".join(lines), encoding="utf-8", errors="surrogateescape")
+        temporary.write_text(folder.SKIPPED_HEAD + "".join(lines), encoding="utf-8", errors="surrogateescape")
     return [listing]
+
+
+def _in_line(text: str) -> str:
+    """A text without what would break lines or columns: such characters are written as Python does."""
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
 
 
 def _write_mean(job: Job, names: list[str]) -> Path:

@@ -46,11 +46,12 @@ def places(name: str, directory: Path | None = None) -> Iterator[Path]:
 
     Args:
         name: of the data set, and of its folder.
-        directory: looked into first; then ``$MOCHA_DATA`` and ``<name>`` in it, the user's cache directory,
-            ``data/<name>`` in ``$MOCHA_SHARED``, and ``../shared/data/<name>``.
+        directory: looked into first, and ``<name>`` in it; then the same of ``$MOCHA_DATA``; then the user's cache
+            directory, ``data/<name>`` in ``$MOCHA_SHARED``, and ``../shared/data/<name>``.
     """
     if directory is not None:
         yield Path(directory)
+        yield Path(directory) / name
     if data := os.environ.get("MOCHA_DATA"):
         yield Path(data)
         yield Path(data) / name

@@ -12,10 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from mocha.console import progress
+from mocha.data.converters.columns import Columns
 from mocha.data.converters.jobs import Block, Piece
 from mocha.data.converters.labels import LabelKind, LabelReader, LabelTable
 from mocha.data.converters.splits import Indices, SplitReader
-from mocha.errors import ConfigError, FormatError, did_you_mean
+from mocha.errors import ConfigError, FormatError
 from mocha.ops import Shape
 
 _LONGEST = 64 << 20  # bytes in a line
@@ -49,6 +50,7 @@ class Table:
             raise FormatError(f"{source}: there is no such file (working directory {Path.cwd()}). Check the path.")
         self.source, self._header, self._delimiter = source, header, delimiter
         self._between = delimiter.encode()
+        self._blank = b"\r\n" if delimiter.isspace() else None  # of blanks alone, a line may be one of empty fields
         first = next(self._lines(with_header=True), None)
         if first is None:
             raise FormatError(f"{source}: the file is empty; expected a table of numbers, one sample a line.")
@@ -71,39 +73,23 @@ class Table:
         Raises:
             ConfigError: one is not there, or chosen twice.
         """
+        columns = Columns(self.source, self._names, self._width)
         if labels is None:
-            labels = [name for name in self._names if name.lower() == "label"][:1]
-            if not labels:
+            found = columns.default("label")
+            if found is None:
                 raise ConfigError(
                     f"{self.source}: no column is called 'label'. Say which ones are (--label-column), or that none is "
                     "(--no-label)."
                 )
-        self.label_places = [self._place(column) for column in labels]
-        self.split_place = None if split is None else self._place(split)
+            labels = [found]
+        self.label_places = [columns.place(column) for column in labels]
+        self.split_place = None if split is None else columns.place(split)
         chosen = [*self.label_places, *([] if self.split_place is None else [self.split_place])]
         if len(set(chosen)) < len(chosen):
             raise ConfigError(f"{self.source}: a column is chosen twice: {[*labels, *([split] if split else [])]}.")
         self._data = [place for place in range(self._width) if place not in set(chosen)]
         if not self._data:
             raise ConfigError(f"{self.source}: of {self._width} columns none is left for the data.")
-
-    def _place(self, column: str | int) -> int:
-        if isinstance(column, str) and self._names.count(column) > 1:
-            raise ConfigError(f"{self.source}: several columns are called {column!r}. Give the number, from 0.")
-        if isinstance(column, str) and column in self._names:
-            return self._names.index(column)
-        try:
-            place = int(column)
-        except ValueError:
-            raise ConfigError(f"{self.source}: there is no column {column!r}. {self._hint(str(column))}") from None
-        if not -self._width <= place < self._width:
-            raise ConfigError(f"{self.source}: there is no column {place}; there are {self._width}, counted from 0.")
-        return place % self._width
-
-    def _hint(self, name: str) -> str:
-        if not self._names:
-            return f"Without a header, give a number from 0 to {self._width - 1}."
-        return did_you_mean(name, self._names) if self._width <= 30 else f"The first are {', '.join(self._names[:10])}."
 
     def sample_shape(self, shape: Sequence[int] | None) -> Shape:
         """The shape of a sample.
@@ -135,7 +121,7 @@ class Table:
                 number += 1
                 if len(line) > _LONGEST:
                     raise FormatError(f"{self.source}, line {number}: longer than {_LONGEST} bytes. Is this a table?")
-                if line.strip():
+                if line.strip(self._blank):
                     if not skip:
                         yield number, place, line
                     skip = False

@@ -12,9 +12,11 @@ from typing import TextIO
 
 import numpy as np
 
-from mocha.data.converters.labels import LabelKind, LabelReader, LabelTable, checked_names
+from mocha.data.converters.columns import Columns
+from mocha.data.converters.labels import LabelKind, LabelReader, LabelTable
 from mocha.data.converters.splits import Indices, SplitReader
 from mocha.data.images import ENDINGS
+from mocha.data.names import checked_names
 from mocha.errors import ConfigError, FormatError, did_you_mean
 
 SPLIT_FOLDERS = {"train": "train", "training": "train", "test": "test", "testing": "test", "val": "val",
@@ -22,7 +24,7 @@ SPLIT_FOLDERS = {"train": "train", "training": "train", "test": "test", "testing
 """Names of folders that are taken for splits, if there are no others beside them."""
 
 IMAGE_COLUMN, LABEL_COLUMN, SPLIT_COLUMN = "ImageName", "Label", "TrainTest"
-"""The columns that Mocha.jl's example of a converter read."""
+"""The columns that Mocha.jl's example of a converter read; here in any case."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -60,10 +62,18 @@ def from_folder(source: Path, known: Sequence[str] | None) -> Listing:
 
     Raises:
         FormatError: there are no sub-folders, or one has no images or is none of the known classes; or images lie
-            beside them.
+            beside them; or some sub-folders are splits and others are not.
     """
     top = _folders(source)
-    splits = SplitReader() if top and all(_is_split(source / name) for name in top) else None
+    as_splits = [name for name in top if _is_split(source / name)]
+    if as_splits and len(as_splits) < len(top):
+        odd = next(name for name in top if name not in as_splits)
+        flat = "holds no folders of classes" if odd.lower() in SPLIT_FOLDERS else "is not called train, test or val"
+        raise FormatError(
+            f"{source}: {as_splits[0]!r} is a split by its name and the folders in it, but {odd!r} beside it {flat}. "
+            f"Take {odd!r} away, or convert {source / as_splits[0]} alone, or give an image list or a CSV file."
+        )
+    splits = SplitReader() if as_splits else None
     if splits is None:
         parts = [(name, "", name) for name in top]
     else:
@@ -97,12 +107,24 @@ def from_folder(source: Path, known: Sequence[str] | None) -> Listing:
 
 
 def _is_split(folder: Path) -> bool:
-    inner = [entry for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith(".")]
-    return folder.name.lower() in SPLIT_FOLDERS and len(inner) > 0
+    if folder.name.lower() not in SPLIT_FOLDERS:
+        return False
+    return any(entry.is_dir() for entry in _entries(folder))
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        return [entry for entry in os.scandir(folder) if not entry.name.startswith(".")]
+    except OSError as error:
+        raise _unreadable(error) from error
+
+
+def _unreadable(error: OSError) -> FormatError:
+    return FormatError(f"{error.filename}: the folder cannot be read ({error.strerror}). Check its permissions.")
 
 
 def _folders(folder: Path) -> list[str]:
-    entries = [entry for entry in os.scandir(folder) if not entry.name.startswith(".")]
+    entries = _entries(folder)
     astray = sorted(e.name for e in entries if not e.is_dir() and os.path.splitext(e.name)[1].lower() in ENDINGS)
     names = sorted(entry.name for entry in entries if entry.is_dir())
     if astray or not names:
@@ -117,7 +139,11 @@ def _folders(folder: Path) -> list[str]:
 def _files(source: Path, part: str) -> Iterator[str]:
     """All files below a folder, relative to the source, in sorted order. Links are followed, but never in a circle."""
     seen = set()
-    for place, folders, files in os.walk(source / part, followlinks=True):
+
+    def stop(error: OSError) -> None:
+        raise _unreadable(error) from error
+
+    for place, folders, files in os.walk(source / part, onerror=stop, followlinks=True):
         about = os.stat(place)
         if (about.st_dev, about.st_ino) in seen:
             folders.clear()
@@ -193,9 +219,9 @@ def from_table(
     source: Path,
     root: Path | None,
     kind: LabelKind,
-    image_column: str | None,
-    label_columns: Sequence[str],
-    split_column: str | None,
+    image_column: str | int | None,
+    label_columns: Sequence[str | int],
+    split_column: str | int | None,
     known: Sequence[str] | None,
 ) -> Listing:
     """A CSV file with a header; ``.tsv``: with tabs. See `convert_images` for the arguments.
@@ -208,11 +234,10 @@ def from_table(
         rows = csv.reader(file, delimiter="\t" if source.suffix.lower() == ".tsv" else ",", strict=True)
         try:
             head = [name.strip() for name in next(rows, [])]
-            image = column_of(head, image_column or IMAGE_COLUMN, source)
-            chosen = [column_of(head, name, source) for name in label_columns or (LABEL_COLUMN,)]
-            if split_column is None and SPLIT_COLUMN in head:
-                split_column = SPLIT_COLUMN
-            split = None if split_column is None else column_of(head, split_column, source)
+            columns = Columns(source, head, len(head))
+            image = _chosen(columns, image_column, IMAGE_COLUMN)
+            chosen = [_chosen(columns, name, LABEL_COLUMN) for name in label_columns or (None,)]
+            split = columns.default(SPLIT_COLUMN) if split_column is None else columns.place(split_column)
             names, labels, splits = [], LabelReader(kind, len(chosen), known), SplitReader()
             for row in rows:
                 if not row:
@@ -230,14 +255,6 @@ def from_table(
     return Listing(root if root is not None else source.parent, _some(names, source), labels.finish(), given)
 
 
-def column_of(head: Sequence[str], name: str, source: Path) -> int:
-    """The place of a column in a header.
-
-    Raises:
-        ConfigError: there is none of this name, or there are several.
-    """
-    if head.count(name) != 1:
-        if name in head:
-            raise ConfigError(f"{source}: {head.count(name)} columns have the name {name!r}. Rename all but one.")
-        raise ConfigError(f"{source}: there is no column {name!r}. {did_you_mean(name, head)}")
-    return head.index(name)
+def _chosen(columns: Columns, column: str | int | None, default: str) -> int:
+    found = columns.default(default) if column is None else None
+    return columns.place(default if column is None else column) if found is None else found

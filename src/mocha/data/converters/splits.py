@@ -16,7 +16,8 @@ Indices = npt.NDArray[np.intp]
 
 TRAIN, TEST = "train", "test"
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
+SPLIT = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
+"""What a split may be called: it becomes part of file names."""
 
 
 def split_name(text: str, where: str) -> str:
@@ -26,7 +27,7 @@ def split_name(text: str, where: str) -> str:
         FormatError: it has other characters than letters, digits, hyphens and underscores.
     """
     name = text.strip().lower()
-    if not _NAME.fullmatch(name):
+    if not SPLIT.fullmatch(name):
         raise FormatError(
             f"{where}: the split is {text!r}; expected a name as 'train' or 'test', of letters, digits, '-' and '_'."
         )
@@ -74,8 +75,8 @@ def share_out(share: float, classes: Sequence[int] | npt.NDArray[np.float64] | N
     Raises:
         ConfigError: none or all would be chosen.
     """
-    total = math.floor(n * share + 0.5)
-    if not 0 < share < 1 or not 0 < total < n:
+    total = math.floor(n * share + 0.5) if 0 < share < 1 else 0
+    if not 0 < total < n:
         raise ConfigError(
             f"a share of {share:g} of {n} samples for testing; expected one between 0 and 1 that leaves samples on "
             "both sides."

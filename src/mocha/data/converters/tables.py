@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +13,7 @@ from mocha.data.converters.labels import LabelKind
 from mocha.data.converters.pieces import run
 from mocha.data.converters.rows import Table
 from mocha.data.converters.splits import TRAIN, arrange
-from mocha.errors import ConfigError
+from mocha.data.images import checked_scale
 from mocha.random import DEFAULT_SEED, checked_seed
 
 
@@ -49,7 +48,7 @@ def convert_csv(
         source: the text file, in UTF-8. Empty lines are passed over; fields may be quoted, but hold no line breaks.
         out: the folder to write to, made if missing.
         label_columns: names, or numbers from 0, from the end if negative; several make a vector; an empty list: there
-            are no labels; None: the column called "label".
+            are no labels; None: the column called "label", in any case.
         split_column: a column with the names of splits.
         shape: of a sample, made of the columns that are left, in their order; None: one axis.
         header: whether the first line has the names of the columns.
@@ -75,7 +74,7 @@ def convert_csv(
         FormatError: the table is damaged, or a number or a label is wrong.
         StateError: another process is converting to `out`.
     """
-    seed, factor = checked_seed(seed), _checked_scale(scale)
+    seed, factor = checked_seed(seed), checked_scale(scale)
     table = Table(Path(source), header, delimiter)
     table.choose(label_columns, split_column)
     sample = table.sample_shape(shape)
@@ -102,14 +101,9 @@ def convert_csv(
         np.float32,
         len(table.label_places),
         origin=str(table.source.resolve()),
+        form={"shape": list(sample), "scale": factor},
         classes=names.names,
         mean=mean,
         overwrite=overwrite,
     )
     return run(job, lambda piece: table.blocks(piece, names, sample, factor))
-
-
-def _checked_scale(scale: float) -> float:
-    if isinstance(scale, bool) or not isinstance(scale, (int, float)) or not math.isfinite(scale) or scale == 0:
-        raise ConfigError(f"scale is {scale!r}; expected a number other than 0.")
-    return float(scale)
