@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import json
 import sys
-import textwrap
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,13 +12,12 @@ import click
 
 from mocha.backends import Backend, DefaultBackend, backend_types
 from mocha.classifier import Description, Guesses, ImageClassifier, read_description
-from mocha.classifier.answers import HEAD, RIGHT, answer_rows
+from mocha.cli.answers import CsvPrinter, JsonPrinter, TablePrinter
 from mocha.cli.nets import from_script
 from mocha.cli.photos import CHANNEL_ORDER, COLOUR, FIT, size_of
-from mocha.console import printable, progress
+from mocha.console import progress
 from mocha.data.images import ENDINGS
 from mocha.errors import ConfigError, MochaError
-from mocha.graph.listing import table
 from mocha.visual import Ranking, picture_format, ranking_picture
 
 _BATCH = 16
@@ -140,7 +136,7 @@ def classify(
         batch = max(1, min(_BATCH, len(paths) * (10 if described.oversample else 1)))
         makes = None if script is None else from_script(script)
         with described.classifier(machine, net=makes, batch=batch) as classifier:
-            printer = _Json() if as_json else _Csv() if as_csv else _Table(paths)
+            printer = JsonPrinter() if as_json else CsvPrinter() if as_csv else TablePrinter(paths)
             told: list[str] = []
             try:
                 for path, answer in _told(classifier, paths, troubles, top):
@@ -207,72 +203,6 @@ def _told(
                 answer = said if str(path) in said else f"{path}: {said}"
             yield path, answer
             show(number)
-
-
-class _Table:
-    """Prints answers as a table, as they come.
-
-    Args:
-        paths: of all photos, whose names stand in the first column.
-    """
-
-    def __init__(self, paths: list[Path]) -> None:
-        self._width = max((len(printable(path)) for path in paths), default=0)
-        self._began = False
-
-    def add(self, path: Path, answer: Guesses | str) -> None:
-        """Print what is told of a photo; trouble has gone to standard error."""
-        if isinstance(answer, str):
-            return
-        rows = [[row[0].ljust(self._width), *row[1:]] for row in answer_rows(answer, printable(path))]
-        lines = printable(table(HEAD, rows, right=RIGHT)).splitlines()
-        click.echo("\n".join(lines[2 if self._began else 0 :]))
-        self._began = True
-
-    def finish(self) -> None:
-        """Nothing is left to print."""
-
-
-class _Json:
-    """Prints answers as a JSON document, as they come."""
-
-    def __init__(self) -> None:
-        self._began = False
-
-    def add(self, path: Path, answer: Guesses | str) -> None:
-        """Print what is told of a photo."""
-        told: dict[str, Any] = {"photo": str(path)}
-        if isinstance(answer, str):
-            told["error"] = answer
-        else:
-            told["guesses"] = [dataclasses.asdict(guess) for guess in answer]
-        text = json.dumps(told, indent=2, ensure_ascii=False)
-        if printable(text) != text:
-            text = json.dumps(told, indent=2)
-        click.echo(f"{',' if self._began else '['}\n{textwrap.indent(text, '  ')}", nl=False)
-        self._began = True
-
-    def finish(self) -> None:
-        """Print the end of the document."""
-        click.echo("\n]" if self._began else "[]")
-
-
-class _Csv:
-    """Prints answers as CSV, as they come."""
-
-    def __init__(self) -> None:
-        self._line(("photo", "rank", "class", "name", "probability"))
-
-    def add(self, path: Path, answer: Guesses | str) -> None:
-        """Print what is told of a photo; trouble has gone to standard error."""
-        for rank, guess in enumerate(() if isinstance(answer, str) else answer, 1):
-            self._line((path, rank, guess.index, guess.name, f"{guess.probability:.6g}"))
-
-    def _line(self, fields: Iterable[object]) -> None:
-        csv.writer(sys.stdout, lineterminator="\n").writerow([printable(field) for field in fields])
-
-    def finish(self) -> None:
-        """Nothing is left to print."""
 
 
 def _draw(output: Path, shown: list[tuple[Path, Guesses]], count: int) -> None:

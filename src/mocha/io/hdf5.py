@@ -116,7 +116,19 @@ def open_file(path: str | os.PathLike[str], **options: Any) -> Any:
 
 def create_file(path: str | os.PathLike[str]) -> Any:
     """A new HDF5 file to write to. It is in the format of HDF5 1.8, the first with checksums in the headers."""
-    return load_h5py().File(path, "w", libver=("v108", "v108"))
+    h5py = load_h5py()
+    if _UNBUFFERED not in h5py.registered_drivers():
+        h5py.register_driver(_UNBUFFERED, _set_unbuffered)
+    return h5py.File(path, "w", driver=_UNBUFFERED, libver=("v108", "v108"))
+
+
+_UNBUFFERED = "mocha-unbuffered"
+
+
+def _set_unbuffered(plist: Any) -> None:
+    """The usual driver, without the buffer for small writes: on a full disk its end crashes the HDF5 library."""
+    plist.set_fapl_sec2()
+    plist.set_sieve_buf_size(0)
 
 
 def _why_not_open(place: Path, error: Exception) -> str:

@@ -19,6 +19,7 @@ from mocha.console import progress
 from mocha.data.converters import folder
 from mocha.data.converters.jobs import Block, Converted, Job, Piece
 from mocha.data.converters.mean import MeanOfFiles, save_mean
+from mocha.data.converters.room import make_room
 from mocha.data.converters.splits import TRAIN
 from mocha.errors import ConfigError, FormatError, MochaError
 from mocha.io.atomic import atomic_path
@@ -49,7 +50,7 @@ def run(job: Job, produce: Callable[[Piece], Iterator[Block]]) -> Converted:
         finished = {name: counts for name, counts in state.items() if counts is not None}
         gaps_stay = job.gaps and not job.overwrite
         kept = {name: counts for name, counts in finished.items() if gaps_stay or counts[1] == 0}
-        removed = folder.make_room(job, set(finished), set(kept))
+        removed = make_room(job, set(finished), set(kept))
         if len(kept) < len(job.pieces):
             for split in job.splits:
                 folder.list_file(job.out, split).unlink(missing_ok=True)
