@@ -44,9 +44,14 @@ def quiet() -> Iterator[None]:
         log.setLevel(before)
 
 
-def printable(name: object) -> str:
-    """A name, as of a file, as standard output takes it: what cannot be encoded there is written as Python does."""
-    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+def printable(name: object, encoding: str | None = None) -> str:
+    """A name, as of a file, that can be encoded: bytes that were no text are written as Python does.
+
+    Args:
+        name: the name.
+        encoding: where it goes; None: that of standard output.
+    """
+    encoding = encoding or getattr(sys.stdout, "encoding", None) or "utf-8"
     return str(name).encode(encoding, "backslashreplace").decode(encoding)
 
 

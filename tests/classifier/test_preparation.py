@@ -91,9 +91,12 @@ def test_a_mean_image_is_subtracted_where_it_fits():
     np.testing.assert_array_equal(before, (planes - mean)[:, 1:7, 1:9])
     after = Preparation(SHAPE, resize=(8, 10), mean=mean[:, :6, :8])(large)[0]
     np.testing.assert_array_equal(after, planes[:, 1:7, 1:9] - mean[:, :6, :8])
+    photo = PHOTO.transpose(2, 0, 1).astype(np.float32)
+    grey = np.asarray(Image.fromarray(PHOTO).convert("L"), np.float32)
     one = Preparation((1, 6, 8), mean=mean[0, :6, :8])(PHOTO)
-    assert one.shape == (1, 1, 6, 8)
-    np.testing.assert_array_equal(Preparation(SHAPE, mean=[[*mean[:, :6, :8]]])(PHOTO)[0].shape, SHAPE)
+    np.testing.assert_array_equal(one, (grey - mean[0, :6, :8])[None, None])
+    four_axes = Preparation(SHAPE, mean=[[*mean[:, :6, :8]]])(PHOTO)[0]
+    np.testing.assert_array_equal(four_axes, photo - mean[:, :6, :8])
 
 
 def test_views():
@@ -122,6 +125,7 @@ def test_grey_for_a_net_of_colours():
         ({"channel_order": "brg"}, ConfigError, "channel_order is 'brg'; expected one of rgb, bgr"),
         ({"shape": (1, 6, 8), "grey": False}, ConfigError, "one channel; leave it out"),
         ({"scale": float("nan")}, ConfigError, "scale is nan"),
+        ({"scale": 0}, ConfigError, "other than 0"),
         ({"scale": "1"}, ConfigError, "scale is '1'"),
         ({"resize": 6}, ConfigError, r"resize is \(6, 6\); expected at least \(6, 8\)"),
         ({"resize": (10, 10, 10)}, ConfigError, "resize is"),
@@ -143,8 +147,9 @@ def test_means_from_files(tmp_path):
     with h5py.File(tmp_path / "mean.hdf5", "w") as file:
         file["mean"] = mean
     caffe.write_mean(tmp_path / "mean.binaryproto", mean)
+    caffe.write_mean(tmp_path / "MEAN.BINARYPROTO", mean)
     expected = PHOTO.transpose(2, 0, 1) - mean
-    for name in ("mean.hdf5", "mean.binaryproto"):
+    for name in ("mean.hdf5", "mean.binaryproto", "MEAN.BINARYPROTO"):
         np.testing.assert_array_equal(read_mean(tmp_path / name), mean)
         np.testing.assert_array_equal(Preparation(SHAPE, mean=tmp_path / name)(PHOTO)[0], expected)
     with pytest.raises(ShapeError, match=r"mean.hdf5: it has the shape \(3, 6, 8\)"):

@@ -3,11 +3,14 @@
 import csv
 import io
 import json
+import os
 
 import numpy as np
 import pytest
 
 import mocha.caffe as caffe
+from mocha.data.images import fit_image
+from mocha.errors import MochaError, ShapeError
 
 Image = pytest.importorskip("PIL.Image", reason="needs Pillow, of the extra [images]")
 
@@ -158,3 +161,76 @@ def test_mistakes_are_told_in_a_line(mocha, folder, words, told):
 def test_wrong_sizes(mocha, folder, size):
     said = mocha("classify", "--model", folder / "colours.toml", "--resize", size, "x.png", fails=2)
     assert "is no size" in said
+
+
+def test_a_photo_that_cannot_be_prepared_is_told_by_its_name(mocha, folder, monkeypatch):
+    from mocha.classifier import preparation
+
+    def fit(pixels, size, how):
+        if pixels[0, 0, 1] == 180 or abs(int(pixels[0, 0, 1]) - 180) < 5:
+            raise ShapeError("too long.")
+        return fit_image(pixels, size, how)
+
+    monkeypatch.setattr(preparation, "fit_image", fit)
+    told = mocha("classify", "--model", folder / "colours.toml", folder / "photos", "--top", 1, "--json", fails=1)
+    records, end = json.JSONDecoder().raw_decode(told)
+    assert [("error" in record) for record in records] == [False, True, False]
+    assert records[1]["error"] == f"{folder / 'photos' / '2-leaf.jpg'}: too long."
+    assert told[end:] == f"\nError: {records[1]['error']}\n"
+
+
+def test_a_photo_twice_and_photos_in_their_order(mocha, folder):
+    sky, fire = folder / "photos" / "1-sky.png", folder / "photos" / "3-fire.gif"
+    words = ("classify", "--model", folder / "colours.toml", sky, fire, sky, "--top", 1)
+    assert [record["photo"] for record in json.loads(mocha(*words, "--json"))] == [str(sky), str(fire), str(sky)]
+    lines = mocha(*words).splitlines()
+    assert [line.split()[-1] for line in lines[2:]] == ["blue", '"r"', "blue"]
+
+
+def test_answers_are_printed_as_they_come(mocha, folder, monkeypatch):
+    """Also when a later photo ends all; the columns stay where they were."""
+    from mocha.classifier import classifier
+
+    photos = [folder / "photos" / "1-sky.png", folder / "photos" / "3-fire.gif"] * 20
+    words = ("classify", "--model", folder / "colours.toml", *photos)
+    together = mocha(*words).splitlines()
+    assert len(together) == 2 + 40 * 3
+    assert len({line.index("0.") for line in together[2:]}) == 1
+    asked = []
+
+    def scores(self, views):
+        asked.append(len(views))
+        if len(asked) > 2:
+            raise MochaError("the net is broken")
+        return real(self, views)
+
+    real = classifier.ImageClassifier._probabilities_of
+    monkeypatch.setattr(classifier.ImageClassifier, "_probabilities_of", scores)
+    told = mocha(*words, "--csv", "--top", 1, fails=1)
+    assert "Error: the net is broken" in told
+    assert told.count("sky") + told.count("fire") == sum(asked[:-1])
+    assert 0 < sum(asked[:-1]) < len(photos)
+
+
+def test_names_that_are_no_utf8(mocha, folder, monkeypatch):
+    odd = folder / "photos" / os.fsdecode(b"4-l\xe9af.png")
+    Image.new("RGB", (9, 9), (0, 0, 255)).save(odd)
+    words = ("classify", "--model", folder / "colours.toml", odd, "--top", 1)
+    for form in ((), ("--csv",), ("--json",)):
+        assert "4-l\\udce9af.png" in mocha(*words, *form)
+    assert json.loads(mocha(*words, "--json"))[0]["photo"] == str(odd)
+    pytest.importorskip("matplotlib", reason="needs matplotlib, of the extra [plot]")
+    mocha(*words, "-o", "odd.png")
+    with Image.open("odd.png") as picture:
+        assert picture.width > 0
+
+
+def test_without_a_softmax(mocha, folder):
+    photo = folder / "photos" / "3-fire.gif"
+    lines = mocha("classify", "--model", folder / "colours.toml", photo, "--top", 1, "--no-softmax").splitlines()
+    assert "2.5500" in lines[-1]
+    for spelling in ("--grey", "--gray"):
+        same = mocha("classify", "--model", folder / "colours.toml", photo, spelling, "--no-softmax").splitlines()
+        assert all("0.7600" in line for line in same[2:])
+    for spelling in ("--color", "--colour"):
+        assert "2.5500" in mocha("classify", "--model", folder / "colours.toml", photo, spelling, "--no-softmax")

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import os
 import pty
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -162,6 +164,69 @@ def test_the_mean_of_caffe(mocha):
     mocha("convert", "mean", "bad.binaryproto", "m.hdf5", "--overwrite", fails=1)
     with h5py.File("m.hdf5") as file:
         np.testing.assert_array_equal(file["mean"][()], mean)
+
+
+def test_the_mean_is_not_written_over_its_source(mocha, tmp_path):
+    with h5py.File("x.hdf5", "w") as file:
+        file["data"] = np.ones((2, 3))
+    write_mean("m.binaryproto", np.ones((3, 4, 5), np.float32))
+    for name in ("x.hdf5", "m.binaryproto"):
+        before = Path(name).read_bytes()
+        assert "it would be lost" in mocha("convert", "mean", name, name, "--overwrite", fails=1)
+        assert Path(name).read_bytes() == before
+
+
+# -- MNIST
+
+
+def test_mnist(mocha, digits, tmp_path):
+    words = ["convert", "mnist", "--data", digits, "--out", "sets"]
+    assert mocha(*words).splitlines() == [
+        f"Reading {digits}",
+        "Wrote sets/train-data-list.txt: 128 images in 1 file",
+        "Wrote sets/test-data-list.txt: 100 images in 1 file",
+        "Done: 228 images, 2 files made.",
+    ]
+    assert "all files were finished by an earlier run" in mocha(*words)
+    assert "--overwrite" in mocha(*words, "--seed", 3, fails=1)
+    mocha(*words, "--seed", 3, "--overwrite")
+    (tmp_path / "up").mkdir()
+    (tmp_path / "up" / "mnist").symlink_to(digits, target_is_directory=True)
+    assert mocha("convert", "mnist", "--data", tmp_path / "up", "--out", "two").startswith(
+        f"Reading {tmp_path}/up/mnist"
+    )
+    assert "does not hold MNIST" in mocha("convert", "mnist", "--data", tmp_path, "--out", "three", fails=1)
+
+
+def test_download_where_the_folder_has_no_set(mocha, tmp_path, digits, monkeypatch):
+    pooch = pytest.importorskip("pooch")
+
+    def retrieve(url, known_hash, fname, path, downloader):
+        if fname.startswith("cifar"):
+            write_archive(path / fname, raw_files(1))
+        else:
+            (path / fname).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(digits / fname, path / fname)
+
+    monkeypatch.setattr(pooch, "retrieve", retrieve)
+    for name in ("mnist", "cifar10"):
+        output = mocha("convert", name, "--data", tmp_path / "work", "--download", "--out", name)
+        assert output.startswith(f"Reading {tmp_path}/cache/mocha/{name}")
+
+
+# -- names
+
+
+def test_class_names_that_are_no_utf8(mocha, tmp_path):
+    pytest.importorskip("PIL", reason="needs Pillow, of the extra [images]")
+    from tests.data.pictures import write_classes
+
+    photos = write_classes(tmp_path / "photos", {os.fsdecode(b"caf\xe9"): 2, "tea": 2})
+    words = ["convert", "images", photos, "--out", "sets"]
+    assert "2 classes: caf\\udce9, tea\n" in mocha(*words)
+    mocha(*words, "--classes", "sets/classes.txt")
+    (tmp_path / "gap.txt").write_text("a\n\nb\n")
+    assert "gap.txt: line 2 is empty" in mocha(*words, "--classes", tmp_path / "gap.txt", fails=1)
 
 
 # -- CIFAR-10

@@ -72,6 +72,7 @@ def test_blocks_and_order(tmp_path, monkeypatch):
     ("text", "options", "data", "label"),
     [
         ("1;2;3\n4;5;6\n", {"header": False, "delimiter": ";", "label_columns": [-1]}, [[1, 2], [4, 5]], [[3], [6]]),
+        ("label,a\n1,2\n \t \n3,4\n\n", {}, [[2], [4]], [[1], [3]]),
         ("1\t2\t3", {"header": False, "delimiter": "\t", "label_columns": ["0", 2]}, [[2]], [[1, 3]]),
         ("a,b\n1,2\n", {"label_columns": []}, [[1, 2]], [[]]),
         ("a,Label\r\n\r\n1,0.5\r\n\r\n2,-1\r\n", {}, [[1], [2]], [[0.5], [-1]]),
@@ -116,6 +117,10 @@ def test_a_column_of_splits(tmp_path):
         ("label,a\n1,2\n\n3\n", {}, r"t.csv, line 4: 1 fields; expected 2"),
         ("label,a\n1,2\n3,4,5\n", {}, "line 3: 3 fields"),
         ('label,a\n1,"2\n', {}, "line 2: damaged CSV"),
+        ("label\ta\tb\n1\t2\t3\n\t\t\n", {"delimiter": "\t"}, "line 3: the label is ''"),
+        ("label,a\n1e39,2\n", {"labels": "values"}, "line 2: the label is '1e39'.*float32"),
+        ("label,a\n1,2\n", {"scale": 0}, "scale is 0; expected a finite number other than 0"),
+        ("Label,LABEL\n1,2\n", {}, "2 columns are called 'label'"),
         ("label,a\n1,x\n", {}, "line 2: 'x' in column 'a'; expected a number"),
         ("label,a\n1,\n", {}, "line 2: '' in column 'a'"),
         ("label,a\n1,2\n2,nan\n", {}, "line 3: 'nan' in column 'a'; expected a finite"),

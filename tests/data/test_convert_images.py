@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -108,7 +110,7 @@ def test_a_share_for_testing_of_each_class(tmp_path):
     train, test = everything(tmp_path / "out"), everything(tmp_path / "out", "test")
     assert np.bincount(test[1][:, 0].astype(int)).tolist() == [4, 2, 1]
     assert not set(as_set(train[0])) & set(as_set(test[0]))
-    for share in (1.0, -0.1, 0.001, 0.999):
+    for share in (1.0, -0.1, 0.001, 0.999, float("nan"), float("inf"), -float("inf")):
         with pytest.raises(ConfigError, match="share"):
             convert_images(source, tmp_path / "none", test_share=share)
     assert not (tmp_path / "none").exists()
@@ -142,6 +144,42 @@ def test_folders_that_are_no_classes(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_splits_beside_what_is_none(tmp_path):
+    source = tmp_path / "kag"
+    write_classes(source / "train", {"cat": 2, "dog": 2})
+    write_image(source / "test" / "1.png", 1)
+    with pytest.raises(FormatError, match=r"'train' is a split by .* but 'test' beside it holds no folders.*kag/train"):
+        convert_images(source, tmp_path / "out")
+    (source / "test").rename(source / "spare")
+    with pytest.raises(FormatError, match="'spare' beside it is not called train"):
+        convert_images(source, tmp_path / "out")
+    # classes that are called so are classes
+    write_classes(tmp_path / "vehicles", {"train": 2, "car": 1})
+    shutil.rmtree(tmp_path / "vehicles" / "train" / "deep", ignore_errors=True)
+    assert convert_images(tmp_path / "vehicles", tmp_path / "out").classes == ("car", "train")
+
+
+@pytest.mark.parametrize("name", [" cat", "cat ", "cat\u2028dog", "cat\x07"])
+def test_names_that_cannot_be_listed(tmp_path, name):
+    write_image(tmp_path / "src" / name / "a.png", 1)
+    with pytest.raises(FormatError, match="the name of a class is"):
+        convert_images(tmp_path / "src", tmp_path / "out")
+
+
+@pytest.mark.parametrize("broken", ["a", "a/deep", ""])
+def test_a_folder_that_cannot_be_read(tmp_path, monkeypatch, broken):
+    source, real = write_classes(tmp_path / "src", {"a": 3, "b": 3}), os.scandir
+
+    def scandir(path):
+        if os.path.normpath(path) == os.path.normpath(source / broken):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    with pytest.raises(FormatError, match=r"src.*: the folder cannot be read \(Permission denied\)"):
+        convert_images(source, tmp_path / "out")
+
+
 def test_links_in_a_circle(tmp_path):
     source = write_classes(tmp_path / "src", {"a": 2})
     (source / "a" / "again").symlink_to(source / "a", target_is_directory=True)
@@ -154,13 +192,16 @@ def test_links_in_a_circle(tmp_path):
 def test_size_and_fit(tmp_path):
     source = tmp_path / "src"
     pixels = np.full((4, 12, 3), 200, np.uint8)
+    pixels[:, :4], pixels[:, 8:] = 20, 90  # dark, bright, dark again: only cropping sees no dark columns
     (source / "a").mkdir(parents=True)
     Image.fromarray(pixels).save(source / "a" / "x.png")
+    ends = {"stretch": (20, 90), "crop": (200, 200), "pad": (20, 90)}
     for fit, rows in {"stretch": [200] * 8, "crop": [200] * 8, "pad": [0, 0, 200, 200, 200, 0, 0, 0]}.items():
         convert_images(source, tmp_path / fit, size=8, fit=fit)
         data, _ = everything(tmp_path / fit)
         assert data.shape == (1, 3, 8, 8)
-        assert data[0, 0, :, 3].tolist() == rows
+        assert data[0, 0, :, 4].tolist() == rows
+        np.testing.assert_allclose(data[0, 0, 3, [0, 7]].astype(int), ends[fit], atol=50)  # edges are smoothed
     convert_images(source, tmp_path / "hw", size=(5, 7))
     assert everything(tmp_path / "hw")[0].shape == (1, 3, 5, 7)
     for size in (0, (3, 0), (3,), "8x8", True):
@@ -219,6 +260,8 @@ def test_an_image_list(tmp_path):
         ("x.png 0\nx.png 16777217\n", {}, "16777217"),
         ("x.png 0\nx.png nan\n", {}, "line 2: the label is 'nan'; expected a finite"),
         ("x.png 0\nx.png inf\n", {"labels": "values"}, "finite"),
+        ("x.png 0\nx.png -1e39\n", {"labels": "values"}, "line 2: the label is '-1e39'; .*float32"),
+        ("x.png 1e39\n", {}, "of float32"),
         ("x.png 0\nx.png cat\n", {}, "line 2: the label is 'cat'; expected a number"),
         ("x.png cat\nx.png 0\n", {}, "line 2: the label '0' is a number, but those before are words"),
         ("x.png 0.5\n", {"labels": "classes"}, "0.5.*expected classes"),
@@ -280,6 +323,14 @@ def test_columns(tmp_path):
     for name in ("a,b.png", "c.png"):
         write_image(tmp_path / "img" / name, len(name))
     (tmp_path / "t.tsv").write_text('x\tfile\ty\tset\n1.5\t"a,b.png"\t2\tTrain\n0\tc.png\t-3\tholdout\n')
+    assert convert_images(
+        tmp_path / "t.tsv", tmp_path / "numbers", image_column=1, label_columns=["-2"], split_column=3,
+        root=tmp_path / "img", labels="values",
+    ).samples == {"train": 1, "holdout": 1}  # fmt: skip
+    assert everything(tmp_path / "numbers")[1].tolist() == [[2]]
+    (tmp_path / "lower.csv").write_text("imagename,LABEL,traintest\nc.png,7,test\n")
+    convert_images(tmp_path / "lower.csv", tmp_path / "lower", root=tmp_path / "img")
+    assert everything(tmp_path / "lower", "test")[1].tolist() == [[7]]
     chosen = {"image_column": "file", "label_columns": ["y", "x"], "split_column": "set", "root": tmp_path / "img"}
     done = convert_images(tmp_path / "t.tsv", tmp_path / "out", **chosen)
     assert done.samples == {"train": 1, "holdout": 1}

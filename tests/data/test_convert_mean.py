@@ -42,6 +42,21 @@ def test_whole_numbers_are_added_exactly(tmp_path):
     assert mean[0] == np.float32((255 * 300_000 - 1) / 300_000)
 
 
+def test_the_mean_does_not_take_the_place_of_its_data(tmp_path):
+    data = write(tmp_path / "x.hdf5", np.ones((2, 3)))
+    listing = tmp_path / "list.txt"
+    listing.write_text("x.hdf5\n")
+    (tmp_path / "link.hdf5").symlink_to(data)
+    (tmp_path / "hard.hdf5").hardlink_to(data)
+    before = data.read_bytes()
+    for source, out in ((data, data), (listing, data), (listing, listing), (data, tmp_path / "link.hdf5"),
+                        ([str(data)], tmp_path / "hard.hdf5"), (data, tmp_path / "." / "x.hdf5")):  # fmt: skip
+        with pytest.raises(ConfigError, match="it would be lost"):
+            write_mean(source, out, overwrite=True)
+    assert data.read_bytes() == before
+    assert listing.read_text() == "x.hdf5\n"
+
+
 def test_what_is_refused(tmp_path):
     good = write(tmp_path / "good.hdf5", np.ones((2, 3)))
     out = tmp_path / "mean.hdf5"

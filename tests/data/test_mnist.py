@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import gzip
+import os
 import struct
 import sys
 
@@ -21,7 +23,7 @@ from mocha.data import (
     read_idx,
 )
 from mocha.data.converters.mnist import FILES
-from mocha.errors import FormatError, MochaError
+from mocha.errors import ConfigError, FormatError, MochaError, StateError
 
 
 def idx(array):
@@ -161,6 +163,28 @@ def test_convert(tmp_path, monkeypatch):
     for place, listing in ((tmp_path / "out", "train-data-list.txt"), (tmp_path, "out/train-data-list.txt")):
         monkeypatch.chdir(place)
         assert HDF5Source(listing, ["data", "label"], 8, shuffle=True).batch(0)["data"].shape == (8, 1, 28, 28)
+
+
+def test_files_of_others_are_not_replaced(tmp_path):
+    folder, out = write_mnist(tmp_path / "raw"), tmp_path / "out"
+    out.mkdir()
+    (out / "train.hdf5").write_text("mine")
+    with pytest.raises(ConfigError, match=r"train\.hdf5 is there already.*--overwrite"):
+        convert_mnist(folder, out)
+    assert (out / "train.hdf5").read_text() == "mine"
+    convert_mnist(folder, out, overwrite=True)
+    before = {path.name: path.stat().st_mtime_ns for path in out.iterdir()}
+    convert_mnist(folder, out)  # all is there
+    assert {path.name: path.stat().st_mtime_ns for path in out.glob("*.hdf5")}.items() <= before.items()
+    with pytest.raises(ConfigError, match="is there already"):
+        convert_mnist(folder, out, seed=9)
+    descriptor = os.open(out, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with pytest.raises(StateError, match="another process"):
+            convert_mnist(folder, out, overwrite=True)
+    finally:
+        os.close(descriptor)
 
 
 def test_digits():

@@ -15,7 +15,7 @@ from mocha.classifier import Description, Guesses, ImageClassifier, read_descrip
 from mocha.cli.answers import CsvPrinter, JsonPrinter, TablePrinter
 from mocha.cli.nets import from_script
 from mocha.cli.photos import CHANNEL_ORDER, COLOUR, FIT, size_of
-from mocha.console import progress
+from mocha.console import printable, progress
 from mocha.data.images import ENDINGS
 from mocha.errors import ConfigError, MochaError
 from mocha.visual import Ranking, picture_format, ranking_picture
@@ -207,9 +207,9 @@ def _told(
 
 def _draw(output: Path, shown: list[tuple[Path, Guesses]], count: int) -> None:
     rankings = [
-        Ranking(guesses.picture, path.name, [(guess.name, guess.probability) for guess in guesses])
+        Ranking(guesses.picture, printable(path.name, "utf-8"), [(guess.name, guess.probability) for guess in guesses])
         for path, guesses in shown
     ]
     picture = ranking_picture(output, rankings)
     less = f" (the first {len(shown)} of {count} photos)" if len(shown) < count else ""
-    click.echo(f"Picture: {picture}{less}", err=True)
+    click.echo(f"Picture: {printable(picture)}{less}", err=True)
