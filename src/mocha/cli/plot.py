@@ -15,7 +15,7 @@ from mocha.coffee import read_statistics
 from mocha.errors import ConfigError
 from mocha.graph.listing import table
 from mocha.visual.braille import text_curves
-from mocha.visual.curves import Curve, Numbers, check_range, chosen, curves
+from mocha.visual.curves import Curve, Numbers, check_range, check_y_range, chosen, curves
 from mocha.visual.figures import check_format, new_figure, save_figure
 from mocha.visual.listing import HEAD, numbered_rows
 from mocha.visual.live import Follower, rounds, titles, window
@@ -62,7 +62,7 @@ def plot(
 
     A FILE is what a coffee lounge saved (see `setup_coffee_lounge`), or the log of a training by Caffe or by
     `mocha caffe train`. Without -k and -i, the objective and the accuracies are drawn. Statistics of very different
-    size get two axes, left and right; in the terminal two panels.
+    size get two axes, left and right; in the terminal two panels. There may be 24 curves.
 
     With --live, a FILE need not be there yet. It may be looked at while a training writes it.
     """
@@ -108,7 +108,7 @@ class _Wish:
 
     def __post_init__(self) -> None:
         check_range("--x-range", self.x_range)
-        check_range("--y-range", self.y_range)
+        check_y_range("--y-range", self.y_range, log=self.log)
 
     def curves(self, sources: Mapping[str, Numbers]) -> list[Curve]:
         """Those of the files."""
@@ -129,7 +129,7 @@ def _live_picture(follower: Follower, wish: _Wish, interval: float, out: Path) -
     """The file, and a window if there can be one."""
     shown = window()
     figure = new_figure(*SIZE) if shown is None else shown.figure
-    check_format(figure, out)
+    check_format(out)
     click.echo(f"Drawing {out} when a file changes; Ctrl-C ends.", err=True)
     told: list[str] = []
     for _ in rounds(interval):

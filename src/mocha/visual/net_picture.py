@@ -10,9 +10,10 @@ import enum
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 
+from mocha.console import visible
 from mocha.graph.listing import shape_text
 from mocha.ops import Shape
-from mocha.visual.graphviz import check_direction, label_text, quoted, visible
+from mocha.visual.graphviz import check_direction, label_text, quoted
 
 
 class Role(enum.Enum):
