@@ -111,7 +111,7 @@ def test_a_picture(mocha, folder):
         assert picture.height > 3 * 200
     one = mocha(*words, "-o", "one.svg", "--top", 9)
     assert "Picture: one.svg" in one
-    assert "pictures cannot be written as 'foo'" in mocha(*words, "-o", "x.foo", fails=1)
+    assert "x.foo: .foo is no format of pictures" in mocha(*words, "-o", "x.foo", fails=1)
 
 
 def test_a_damaged_photo_is_reported_and_the_others_are_classified(mocha, folder, tmp_path):

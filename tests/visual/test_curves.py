@@ -211,6 +211,7 @@ def test_many_curves(matplotlib, tmp_path):
     draw_curves(figure, curves({"": run}, numbered({"": run})))
     lines = [line for axes in figure.axes for line in axes.get_lines()]
     assert len({(line.get_color(), line.get_marker()) for line in lines}) == 24
+    assert figure.axes[0].get_ylabel() == "24 statistics"
 
 
 def test_rows_of_the_list():

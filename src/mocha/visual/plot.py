@@ -18,6 +18,8 @@ SIZE = 8, 4.8
 
 _FEW = 40
 """Curves of so many records or fewer have their records marked."""
+_NAMED = 3
+"""An axis names so many statistics at most."""
 _MARKERS = ("o", "s", "^")
 _FEW_MARKERS = 12
 """How often the marker stands on a curve of many records that is told by it."""
@@ -140,7 +142,8 @@ def _dress(axes: Any, own: Sequence[Curve], looks: Mapping[int, _Look], *, paire
     """An axis says which statistics it is for, in their colour where that is one; it may be one of two."""
     keys = list(dict.fromkeys(curve.key for curve in own))
     color = looks[id(own[0])].color if len(own) == 1 else "#333333"
-    axes.set_ylabel(figure_text(", ".join(keys), 44), color=color)
+    named = ", ".join(keys) if len(keys) <= _NAMED else f"{len(keys)} statistics"
+    axes.set_ylabel(figure_text(named, 44), color=color)
     axes.tick_params(axis="y", colors=color)
     for side in ("top", "left", "right", "bottom"):
         axes.spines[side].set_color("#999999")
