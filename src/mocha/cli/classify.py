@@ -16,7 +16,7 @@ from mocha.backends import Backend, DefaultBackend, backend_types
 from mocha.classifier import Answers, Description, Guesses, ImageClassifier, read_description
 from mocha.classifier.preparation import ORDERS, Size
 from mocha.cli.nets import from_script
-from mocha.console import progress
+from mocha.console import progress, visible
 from mocha.data.images import ENDINGS, FITS, Pixels, read_image
 from mocha.errors import ConfigError, FormatError
 from mocha.visual import Ranking, ranking_picture
@@ -209,7 +209,7 @@ def _classified(
 
 def _print_trouble(troubles: dict[Path, str]) -> None:
     for trouble in troubles.values():
-        click.echo(f"Error: {trouble}", err=True)
+        click.echo(f"Error: {visible(trouble, 1000)}", err=True)
 
 
 def _print_json(answers: list[tuple[Path, Guesses]], troubles: dict[Path, str]) -> None:

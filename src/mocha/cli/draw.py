@@ -10,6 +10,7 @@ import click
 from mocha.backends import Backend
 from mocha.caffe.picture import caffe_picture
 from mocha.cli.nets import built_in, from_script
+from mocha.console import visible
 from mocha.errors import ConfigError
 from mocha.graph import Phase
 from mocha.models import MODELS
@@ -86,7 +87,7 @@ def draw(
     if is_file:
         picture, reason = caffe_picture(model, phase=phase, shapes=_shapes(shapes))
         if reason:
-            click.echo(f"Drawn without shapes: {reason} Or give --shape, as data=64x3x32x32.", err=True)
+            click.echo(f"Drawn without shapes: {visible(reason, 1000)} Or give --shape, as data=64x3x32x32.", err=True)
     else:
         picture = _mocha_picture(model or "lenet", script, batch, Phase(phase))
     click.echo(f"Wrote {write_graph(out, net_dot(picture, direction, blobs=blobs))}")

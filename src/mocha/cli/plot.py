@@ -12,6 +12,7 @@ import click
 from mocha.caffe.files import file_is_hdf5
 from mocha.caffe.logs import read_log
 from mocha.coffee import read_statistics
+from mocha.console import visible
 from mocha.errors import ConfigError
 from mocha.graph.listing import table
 from mocha.visual.braille import text_curves
@@ -167,13 +168,13 @@ def _room(console: Any) -> tuple[int, int]:
 
 def _tried(follower: Follower, draw: Callable[[], Any]) -> tuple[Any, list[str]]:
     """What `draw` gives, None while there is nothing to draw; and what is to be told."""
-    problems = list(follower.problems.values())
+    problems = [visible(problem, 1000) for problem in follower.problems.values()]
     if not follower.sources:
         return None, problems
     try:
         return draw(), problems
     except ConfigError as error:  # a statistic may appear later
-        return None, [*problems, str(error)]
+        return None, [*problems, visible(str(error), 1000)]
 
 
 def _numbers(given: str) -> list[int]:
