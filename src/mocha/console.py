@@ -7,6 +7,7 @@ standard error, so that a training script shows its progress without ceremony.
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -42,6 +43,23 @@ def quiet() -> Iterator[None]:
         yield
     finally:
         log.setLevel(before)
+
+
+_UNSEEN = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ufffe\uffff\ud800-\udfff]"
+)
+"""Characters that steer a terminal, that turn the direction of the text after them, or that XML refuses."""
+
+
+def visible(text: str, most: int = 200) -> str:
+    """A text as it can be shown in one line: a name out of a file may hold anything.
+
+    Args:
+        text: it may be of several lines.
+        most: how long it may be; what is longer is cut.
+    """
+    line = _UNSEEN.sub("\N{REPLACEMENT CHARACTER}", re.sub(r"\r?\n|\t", " ", text[: 2 * most]))
+    return line if len(line) <= most else line[: most - 1] + "…"
 
 
 def on_terminal() -> bool:

@@ -16,10 +16,11 @@ from mocha.backends import Backend, DefaultBackend, backend_types
 from mocha.classifier import Answers, Description, Guesses, ImageClassifier, read_description
 from mocha.classifier.preparation import ORDERS, Size
 from mocha.cli.nets import from_script
-from mocha.console import progress
+from mocha.console import progress, visible
 from mocha.data.images import ENDINGS, FITS, Pixels, read_image
 from mocha.errors import ConfigError, FormatError
-from mocha.visual import Ranking, picture_format, ranking_picture
+from mocha.visual import Ranking, ranking_picture
+from mocha.visual.figures import check_format
 
 _BATCH = 16
 """How many photos are read and classified at once."""
@@ -135,7 +136,7 @@ def classify(
     if script is not None and given["model"] is not None:
         raise click.UsageError("--script takes the place of --model.")
     if output is not None:
-        picture_format(output)  # so that a wrong one is told before the work
+        check_format(output)  # so that a wrong one is told before the work
     described = _described(given, script is not None)
     troubles: dict[Path, str] = {}
     paths = list(_files(photos, troubles))
@@ -208,7 +209,7 @@ def _classified(
 
 def _print_trouble(troubles: dict[Path, str]) -> None:
     for trouble in troubles.values():
-        click.echo(f"Error: {trouble}", err=True)
+        click.echo(f"Error: {visible(trouble, 1000)}", err=True)
 
 
 def _print_json(answers: list[tuple[Path, Guesses]], troubles: dict[Path, str]) -> None:

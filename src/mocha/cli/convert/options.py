@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from mocha.console import visible
 from mocha.data import Converted
 from mocha.data.converters.jobs import PER_FILE
 from mocha.data.converters.labels import LABEL_KINDS
@@ -38,6 +39,7 @@ def _together(*options: Function) -> Function:
 def out_option(**settings: Any) -> Function:
     """The folder to write to."""
     return click.option(
+        "-o",
         "--out",
         type=click.Path(path_type=Path, file_okay=False),
         help="Folder to write to; made if missing.",
@@ -135,7 +137,7 @@ def tell(done: Converted, unit: str) -> None:
         click.echo(f"{verb} {path}")
     if done.classes:
         more = ", ..." if len(done.classes) > _SHOWN else ""
-        click.echo(f"{_count(len(done.classes), 'class')}: {', '.join(done.classes[:_SHOWN])}{more}")
+        click.echo(f"{_count(len(done.classes), 'class')}: {', '.join(map(visible, done.classes[:_SHOWN]))}{more}")
     if done.skipped:
         click.echo(f"Skipped {_count(done.skipped, unit)} that cannot be read, see skipped.txt")
     if done.passed_over:
