@@ -1,8 +1,8 @@
 """Makes the pictures of the tutorials when the documentation is built: from what their programs left when they ran.
 
 The folder `expected` of each example has the statistics of a whole training, and the pictures that a program makes
-itself; the documentation does not train for hours. A line ``<!-- measured <file> <statistic> -->`` says where the numbers
-of the table below it come from, for the tests to compare.
+itself; the documentation does not train for hours. A line ``<!-- measured <file> <statistic> -->`` says where the
+numbers of the table below it come from, for the tests to compare.
 """
 
 import dataclasses
