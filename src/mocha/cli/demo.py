@@ -23,7 +23,7 @@ from mocha.solvers import SGD, LRPolicy, MomPolicy, Solver, make_solver_paramete
 from mocha.visual import Mistake, report_picture
 
 
-@click.command()
+@click.command(short_help="Train LeNet on handwritten digits, and report.")
 @click.option("--data", type=click.Path(path_type=Path, file_okay=False), help="Folder with MNIST's four files.")
 @click.option(
     "-o",
