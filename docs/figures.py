@@ -1,7 +1,7 @@
 """Makes the pictures of the documentation when it is built, by what they show: a short training on real digits.
 
 A page shows a picture as ``![...](../figures/<name>)``, and text or an element of a page in the place of a line
-``{{ figures/<name> }}``.
+``<!-- figure <name> -->``.
 """
 
 import dataclasses
@@ -41,7 +41,7 @@ from mocha.visual import Statistics, blob_sheet, filter_sheet, plot_statistics, 
 from mocha.visual.braille import text_curves
 from mocha.visual.curves import chosen, curves
 
-INSERT = re.compile(r"^\{\{ figures/([\w.-]+) \}\}$", re.MULTILINE)
+INSERT = re.compile(r"^<!-- figure ([\w.-]+) -->$", re.MULTILINE)
 RATES = (0.01, 0.03)
 
 

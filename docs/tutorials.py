@@ -1,20 +1,24 @@
 """Makes the pictures of the tutorials when the documentation is built: from what their programs left when they ran.
 
 The folder `expected` of each example has the statistics of a whole training, and the pictures that a program makes
-itself; the documentation does not train for hours.
+itself; the documentation does not train for hours. A line ``<!-- measured <file> <statistic> -->`` says where the
+numbers of the table below it come from, for the tests to compare.
 """
 
 import dataclasses
+import re
 import tempfile
 from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
 
 from mocha import read_statistics
 from mocha.visual import plot_statistics
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
+MEASURED = re.compile(r"^<!-- measured .* -->$", re.MULTILINE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,6 +69,11 @@ PLOTS = {
 
 PICTURES = ("reconstructions.png", "samples.png")
 """What the program of the variational auto-encoder drew."""
+
+
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Leave out what is for the tests."""
+    return MEASURED.sub("", markdown)
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:

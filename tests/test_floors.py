@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -58,12 +59,27 @@ def test_nothing_imports_from_a_floor_above_its_own(tmp_path):
     assert "0 broken" in ran.stdout
 
 
-def test_every_module_is_on_a_floor():
+def _floors():
+    """From the top."""
     layers = next(contract["layers"] for contract in _contracts()["contracts"] if contract["type"] == "layers")
-    floors = {name.strip(" ()").split(".")[1] for entry in layers for name in entry.split("|")}
+    return [name.strip(" ()").split(".")[1] for entry in layers for name in entry.split("|")]
+
+
+def test_every_module_is_on_a_floor():
+    floors = set(_floors())
     rooms = {path.parent.name for path in PACKAGE.glob("*/*.py")}
     modules = {path.stem for path in PACKAGE.glob("*.py")} | rooms
     assert modules - floors - {"__init__"} == set()
+
+
+def test_the_floors_that_are_told_are_those_that_are_kept():
+    floors = [floor for floor in _floors() if not floor.startswith("_")]
+    design = (
+        (ROOT / "docs" / "design.md").read_text(encoding="utf-8").partition("## The floors")[2].partition("\n## ")[0]
+    )
+    assert re.findall(r"^\| `(\w+)` \|", design, re.MULTILINE) == floors
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").partition("From the ground up:")[2].partition(".")[0]
+    assert re.findall(r"`(\w+)`", text) == floors[::-1]
 
 
 @pytest.mark.parametrize("module", ["mocha.ops", "mocha.graph", "mocha.parameters", "mocha.backends", "mocha.testing"])

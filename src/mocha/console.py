@@ -7,6 +7,7 @@ standard error, so that a training script shows its progress without ceremony.
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -44,15 +45,37 @@ def quiet() -> Iterator[None]:
         log.setLevel(before)
 
 
-def printable(name: object, encoding: str | None = None) -> str:
-    """A name, as of a file, that can be encoded: bytes that were no text are written as Python does.
+_UNSEEN = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ufffe\uffff\ud800-\udfff]"
+)
+"""Characters that steer a terminal, that turn the direction of the text after them, or that XML refuses."""
+
+
+def visible(text: str, most: int = 200) -> str:
+    """A text as it can be shown in one line: a name out of a file may hold anything.
 
     Args:
-        name: the name.
+        text: it may be of several lines.
+        most: how long it may be; what is longer is cut.
+    """
+    line = _UNSEEN.sub("\N{REPLACEMENT CHARACTER}", re.sub(r"\r?\n|\t", " ", text[: 2 * most]))
+    return line if len(line) <= most else line[: most - 1] + "…"
+
+
+def printable(name: object, most: int = 1000) -> str:
+    """A name, as of a file, for people: visible, in one line, as standard output takes it."""
+    return encodable(visible(encodable(name, "utf-8"), most))
+
+
+def encodable(text: object, encoding: str | None = None) -> str:
+    """A text that can be encoded: bytes of a name that are no text, and letters that lack, are written as Python does.
+
+    Args:
+        text: the text.
         encoding: where it goes; None: that of standard output.
     """
     encoding = encoding or getattr(sys.stdout, "encoding", None) or "utf-8"
-    return str(name).encode(encoding, "backslashreplace").decode(encoding)
+    return str(text).encode(encoding, "backslashreplace").decode(encoding)
 
 
 def on_terminal() -> bool:

@@ -42,6 +42,7 @@ def test_with_shapes():
     assert found["c"].frozen
     assert not found["f"].frozen
     assert (found["e"].shares, found["e"].parameters) == ("c", 4)
+    assert not found["e"].frozen, "its bias learns"
     assert found["r"].facts == ["negative slope 0.1"]
     assert found["p"].facts == ["kernel 2x2", "ave", "stride 2"]
     assert found["f"].facts == ["2 outputs", "no bias"]
@@ -50,6 +51,64 @@ def test_with_shapes():
     assert "in batches of 2" in picture.about[2]
     parameters = sum(box.parameters for box in picture.boxes)
     assert picture.about[1].startswith(f"{parameters} parameters")
+
+
+@pytest.mark.parametrize("shapes", [None, {"x": (8, 3, 9, 9)}])
+def test_a_layer_is_frozen_if_all_of_it_is(shapes):
+    net = parse_net("""
+        layer { name: "d" type: "Data" top: "x" }
+        layer { name: "half" type: "Convolution" bottom: "x" top: "a" param { lr_mult: 0 }
+                convolution_param { num_output: 4 kernel_size: 3 } }
+        layer { name: "plain" type: "Convolution" bottom: "a" top: "b" param { lr_mult: 0 }
+                convolution_param { num_output: 4 kernel_size: 3 bias_term: false } }
+        layer { name: "norm" type: "BatchNorm" bottom: "b" top: "b" param { lr_mult: 0 } param { lr_mult: 0 } }
+        layer { name: "scale" type: "Scale" bottom: "b" top: "b" param { lr_mult: 0 } param { lr_mult: 0 }
+                scale_param { bias_term: true } }
+        layer { name: "whole" type: "InnerProduct" bottom: "b" top: "f" param { lr_mult: 0 } param { lr_mult: 0 }
+                inner_product_param { num_output: 2 } }
+    """)
+    picture, reason = caffe_picture(net, shapes=shapes)
+    assert bool(reason) == (shapes is None)
+    assert [box.name for box in picture.boxes if box.frozen] == ["plain", "scale", "whole"]
+    if shapes:
+        assert (boxes(picture)["norm"].parameters, boxes(picture)["norm"].statistics) == (0, 9)
+        data = MemoryDataLayer(name="m", data=[np.zeros((2, 3, 9, 9), np.float32)], batch_size=2, tops=["x"])
+        net.layer[0].type = "Input"
+        net.layer[0].input_param.shape.add().dim.extend(shapes["x"])
+        with Backend("numpy") as backend, mocha_net(net, backend, data=data) as mine:
+            assert [box.name for box in net_picture(mine).boxes if box.frozen] == ["plain", "scale", "whole"]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "ends"),
+    [
+        ({"x": "dim: 2 dim: 6"}, "an example"),
+        ({"x": "dim: 2 dim: 6", "info": "dim: 3"}, "a batch"),
+    ],
+)
+def test_the_batch_of_several_inputs(inputs, ends):
+    tops = " ".join(
+        f'layer {{ name: "{n}" type: "Input" top: "{n}" input_param {{ shape {{ {s} }} }} }}' for n, s in inputs.items()
+    )
+    picture, reason = caffe_picture(
+        parse_net(f"""{tops}
+        layer {{ name: "f" type: "InnerProduct" bottom: "x" top: "f" inner_product_param {{ num_output: 2 }} }}
+    """)
+    )
+    assert reason == ""
+    assert picture.about[-1].endswith(f"operations {ends}")
+
+
+def test_the_first_axis_of_a_sequence_is_no_batch():
+    picture, reason = caffe_picture(
+        parse_net("""
+        layer { name: "i" type: "Input" top: "x" top: "cont"
+                input_param { shape { dim: 9 dim: 2 dim: 5 } shape { dim: 9 dim: 2 } } }
+        layer { name: "l" type: "LSTM" bottom: "x" bottom: "cont" top: "y" recurrent_param { num_output: 3 } }
+    """)
+    )
+    assert reason == ""
+    assert picture.about[-1].endswith("operations a batch")
 
 
 def test_data_without_shapes():

@@ -114,7 +114,7 @@ def test_a_picture(mocha, folder):
         assert picture.height > 3 * 200
     one = mocha(*words, "-o", "one.svg", "--top", 9)
     assert "Picture: one.svg" in one
-    assert "pictures cannot be written as 'foo'" in mocha(*words, "-o", "x.foo", fails=1)
+    assert "x.foo: .foo is no format of pictures" in mocha(*words, "-o", "x.foo", fails=1)
 
 
 def test_a_damaged_photo_is_reported_and_the_others_are_classified(mocha, folder, tmp_path):
@@ -234,3 +234,9 @@ def test_without_a_softmax(mocha, folder):
         assert all("0.7600" in line for line in same[2:])
     for spelling in ("--color", "--colour"):
         assert "2.5500" in mocha("classify", "--model", folder / "colours.toml", photo, spelling, "--no-softmax")
+
+
+def test_names_of_files_do_not_steer_the_terminal(mocha, folder, tmp_path):
+    (tmp_path / "a\x1b[2J\u202e.png").write_bytes(b"no photo")
+    words = ("classify", "--model", folder / "colours.toml", tmp_path / "a\x1b[2J\u202e.png")
+    assert not set("\x1b\u202e") & set(mocha(*words, fails=1))

@@ -81,7 +81,7 @@ def test_a_damaged_file(mocha, digits):
 
 
 def test_demo(mocha, digits, tmp_path):
-    output = mocha("demo", "--data", digits, "--iterations", 3, "--out", tmp_path / "out", "--seed", 5)
+    output = mocha("demo", "--data", digits, "--iterations", 3, "-o", tmp_path / "out", "--seed", 5)
     assert "Data: MNIST, 128 to train, 100 to test." in output
     assert re.search(r"Accuracy on 100 test digits: \d+\.\d\d % after 3 iterations\.", output)
     assert "Picture: " in output or "No picture: " in output

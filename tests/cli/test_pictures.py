@@ -82,7 +82,9 @@ def test_a_program_of_the_user(mocha, tmp_path):
     [
         (["lenett"], 1, "there is no model 'lenett'. Did you mean 'lenet'?"),
         (["n.prototxt"], 1, "there is no such file"),
-        (["-o", "net"], 1, "is no format of pictures"),
+        (["-o", "net"], 1, "net: its name has no ending; use .svg, .png, .pdf or .dot."),
+        (["-o", "net.exe"], 1, "net.exe: .exe is no format of pictures"),
+        (["n.prototxt", "--shape", "x=3x2", "--shape", "x=4"], 1, "--shape is given twice for 'x'"),
         (["--direction", "UP"], 2, "'UP' is not one of"),
         (["--shape", "x=3"], 2, "--shape is for a .prototxt"),
         (["n.prototxt", "--shape", "x=3xa"], 1, "expected a blob and its sizes, as data=64x1x28x28"),
@@ -92,6 +94,28 @@ def test_a_program_of_the_user(mocha, tmp_path):
 )
 def test_draw_with_wrong_words(mocha, words, status, message):
     assert message in " ".join(mocha("draw", *words, fails=status).split())
+
+
+def test_the_case_of_an_ending_does_not_matter(mocha, dot, statistics, model):
+    pytest.importorskip("PIL")
+    pytest.importorskip("matplotlib")
+    for ending in ("SVG", "Dot"):
+        assert mocha("draw", "mlp", "-o", f"n.{ending}") == f"Wrote n.{ending}\n"
+    assert mocha("plot", statistics, "-o", "c.SVG") == "Wrote c.SVG\n"
+    assert mocha("filters", model, "--layer", "conv1", "-o", "f.PNG").startswith("Wrote f.PNG")
+
+
+def test_names_out_of_files_do_not_steer_the_terminal(mocha, tmp_path):
+    name = "\x1b[2J\x9bk\n\u202ex"
+    write_statistics(tmp_path / "s.h5", {name: {0: 1.0, 1: 2.0}})
+    write_weights(tmp_path / "w.caffemodel", {name: [np.ones((2, 1, 3, 3), np.float32)]})
+    for words in (["plot", tmp_path / "s.h5", "--list"], ["plot", tmp_path / "s.h5", "--text", "-k", "*"],
+                  ["filters", tmp_path / "w.caffemodel"]):  # fmt: skip
+        output = mocha(*words)
+        assert "\N{REPLACEMENT CHARACTER}[2J\N{REPLACEMENT CHARACTER}k \N{REPLACEMENT CHARACTER}x" in output
+        assert not set("\x1b\x9b\u202e") & set(output)
+    output = mocha("filters", tmp_path / "w.caffemodel", "--layer", "no", fails=1)
+    assert not set("\x1b\x9b\u202e") & set(output)
 
 
 def test_draw_without_graphviz(mocha, monkeypatch):
@@ -156,6 +180,11 @@ def test_text_at_80_columns(mocha, statistics):
         (["s.h5", "--x-range", 5, 5], 1, "the second larger"),
         (["s.h5", "--smooth", 0], 2, "0 is not in the range"),
         (["s.h5", "-o", "c.exe"], 1, ".exe is no format"),
+        (["s.h5", "-o", "c"], 1, "c: its name has no ending; use .png, .svg or .pdf."),
+        (["s.h5", "--text", "--x-range", 900, 999], 1, "no numbers to draw"),
+        (["s.h5", "--text", "--log", "--y-range", 0, 3], 1, "--y-range is (0.0, 3.0); on a logarithmic axis"),
+        (["s.h5", "--text", "--y-range", "-1e308", "1e308"], 1, "--y-range is (-1e+308, 1e+308); expected two numbers"),
+        (["s.h5", "--y-range", "-1e308", "1e308"], 1, "--y-range is (-1e+308, 1e+308); expected two numbers"),
         (["s.h5", "--live", "--list"], 2, "exclude each other"),
         (["s.h5", "--live", "-o", "c.exe"], 1, ".exe is no format"),
     ],
@@ -244,7 +273,7 @@ def test_filters(mocha, model):
     words = ["--zoom", 2, "--margin", 1, "--columns", 3]
     assert mocha("filters", model, "--layer", "conv1", *words) == "Wrote filters.png: 34 x 23 pixels\n"
     colours = np.asarray(image.open("filters.png"))
-    mocha("filters", model, "--layer", "conv1", *words, "--bgr", "--common", "-o", "b.png")
+    mocha("filters", model, "--layer", "conv1", *words, "--channel-order", "bgr", "--common", "-o", "b.png")
     assert (np.asarray(image.open("b.png")) != colours).any()
     mocha("filters", model, "--layer", "conv1", "--channel", 1, *words, "-o", "c.png")
     grey = np.asarray(image.open("c.png"))
@@ -276,6 +305,8 @@ def test_filters_of_caffe(mocha, tmp_path, name):
         (["m.h5", "--layer", "a/b", "--shape", "ax7"], 1, "expected HxW or CxHxW"),
         (["m.h5", "--layer", "conv1", "--channel", 3], 1, "channel is 3; expected one of 0 to 2"),
         (["m.h5", "--layer", "conv1", "-o", "f.txt"], 1, ".txt is no format"),
+        (["m.h5", "--layer", "conv1", "-o", "f"], 1, "f: its name has no ending; use .png, .jpg or .webp."),
+        (["m.h5", "--layer", "conv1", "--channel-order", "hsv"], 2, "'hsv' is not one of"),
     ],
 )
 def test_filters_with_wrong_words(mocha, model, statistics, words, status, message):

@@ -6,6 +6,8 @@ import pytest
 
 from mocha.backends import Backend
 from mocha.errors import ConfigError
+from mocha.graph import Graph, Phase, Section
+from mocha.graph.listing import amount
 from mocha.layers import (
     AccuracyLayer,
     BatchNormLayer,
@@ -22,10 +24,13 @@ from mocha.layers import (
     PoolingLayer,
     ReshapeLayer,
     SoftmaxLossLayer,
+    SquareLossLayer,
+    TiedInnerProductLayer,
 )
 from mocha.models import MODELS, find_model
 from mocha.net import Net
-from mocha.net.picture import net_picture
+from mocha.net.picture import net_picture, totals
+from mocha.visual import Role, net_dot
 
 
 @pytest.fixture
@@ -68,6 +73,7 @@ def test_a_layer_of_ones_own_may_say_it_otherwise():
         def tell(self):
             return "Something", ["else"]
 
+    assert Mine(beta=1234567, bottoms=["x"], tops=["y"]).tell() == ("Mine", ["beta 1234567"])
     assert Mine(beta=0.5, wide=True, bottoms=["x"], tops=["y"]).tell() == ("Mine", ["beta 0.5", "wide"])
     assert Other(bottoms=["x"], tops=["y"]).tell() == ("Something", ["else"])
 
@@ -94,13 +100,16 @@ def test_records(backend):
         "loss": "LOSS", "acc": "MEASURE", "out": "OUTPUT",
     }  # fmt: skip
     assert found["data"].shapes == {"data": (4, 1, 6, 6), "label": (4,)}
+    assert (found["norm"].parameters, found["norm"].statistics) == (0, 4)
     assert (found["c"].frozen, found["c"].parameters, found["c"].shapes) == (True, 20, {"a": (4, 2, 4, 4)})
     assert found["drop"].tops == found["drop"].bottoms == ("b",)
     assert (found["f"].shares, found["f"].parameters) == ("", 99)
     assert (found["g"].shares, found["g"].parameters) == ("f", 0)
     assert [name for name, box in found.items() if box.frozen] == ["c"]
     count = sum(box.parameters for box in picture.boxes)
-    assert picture.about[:2] == ["9 layers", f"{count} parameters ({4 * count} B)"]
+    assert count == 20 + 99
+    assert picture.about[:2] == ["9 layers", f"{count} parameters ({4 * count} B), 4 running statistics"]
+    assert f"9 layers, {count} parameters ({4 * count} B), 4 running statistics," in str(net)
     assert "in batches of 4" in picture.about[2]
     assert "operations an example" in picture.about[3]
     net.close()
@@ -113,6 +122,59 @@ def test_operations_of_a_forward_pass(backend):
         InnerProductLayer(name="f", output_dim=100, bias_term=False, bottoms=["x"], tops=["y"]),
     ]) as net:  # fmt: skip
         assert net_picture(net).about[3] == "forward 2 k operations an example"
+
+
+def test_tied_layers(backend):
+    data = np.zeros((4, 10), np.float32)
+    with Net("n", backend, [
+        MemoryDataLayer(name="data", data=[data], batch_size=4, tops=["x"]),
+        InnerProductLayer(name="encoder", output_dim=3, param_key="key", bottoms=["x"], tops=["y"]),
+        TiedInnerProductLayer(name="decoder", tied_param_key="key", bottoms=["y"], tops=["z"]),
+        SquareLossLayer(name="loss", bottoms=["z", "x"]),
+    ]) as net:  # fmt: skip
+        box = net_picture(net).boxes[2]
+        assert (box.parameters, box.shares) == (10, "encoder"), "the layer's name, not its key"
+        dotted = [line for line in net_dot(net_picture(net)).splitlines() if "dotted" in line]
+        assert len(dotted) == 1
+        assert "n1 -> n2" in dotted[0]
+
+
+def test_rates_of_0_are_frozen(backend):
+    data = np.zeros((4, 10), np.float32)
+    with Net("n", backend, [
+        MemoryDataLayer(name="data", data=[data], batch_size=4, tops=["x"]),
+        InnerProductLayer(name="half", output_dim=3, weight_lr=0.0, bottoms=["x"], tops=["y"]),
+        InnerProductLayer(name="whole", output_dim=3, weight_lr=0.0, bias_lr=0.0, bottoms=["y"], tops=["z"]),
+        SquareLossLayer(name="loss", bottoms=["z", "y"]),
+    ]) as net:  # fmt: skip
+        assert [box.name for box in net_picture(net).boxes if box.frozen] == ["whole"]
+
+
+def test_a_top_with_the_name_of_a_loss(backend):
+    with Net("n", backend, [
+        MemoryDataLayer(name="data", data=[np.zeros((4, 10)), np.zeros(4)], batch_size=4, tops=["x", "label"]),
+        InnerProductLayer(name="f", output_dim=3, bottoms=["x"], tops=["loss"]),
+        SoftmaxLossLayer(name="loss", bottoms=["loss", "label"]),
+    ]) as net:  # fmt: skip
+        assert [box.role for box in net_picture(net).boxes] == [Role.DATA, Role.PRODUCT, Role.LOSS]
+
+
+def test_operations_are_those_of_a_forward_pass_only(backend):
+    with Net("n", backend, [
+        MemoryDataLayer(name="data", data=[np.zeros((2, 300, 1, 1))], batch_size=2, tops=["x"]),
+        BatchNormLayer(name="norm", bottoms=["x"], tops=["y"]),
+    ]) as net:  # fmt: skip
+        graph = net.lower(Phase.TRAIN)
+        forward = sum(node.work for node in graph.nodes if node.section is Section.FORWARD)
+        assert amount(forward / 2) != amount(sum(node.work for node in graph.nodes) / 2), "the averages move too"
+        assert net_picture(net).about[3] == f"forward {amount(forward / 2)} operations an example"
+
+
+@pytest.mark.parametrize(("data", "ends"), [
+    ([(4, 3), (4,)], "an example"), ([(4, 3), (1, 3)], "a batch"), ([(4, 3), ()], "a batch"), ([], "a batch"),
+])  # fmt: skip
+def test_operations_of_a_batch_that_nobody_knows(data, ends):
+    assert totals(Graph(Phase.TEST), 1, (), data)[-1] == f"forward 0 operations {ends}"
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -61,7 +61,20 @@ def test_titles():
     assert titles([Path("s.h5"), Path("a/s.h5")]) == {"s.h5": Path("s.h5"), "a/s.h5": Path("a/s.h5")}
 
 
+@pytest.mark.parametrize("system", ["darwin", "win32"])
+def test_other_systems_have_windows_without_a_display(monkeypatch, system):
+    pytest.importorskip("matplotlib")
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    monkeypatch.setattr(live.sys, "platform", system)
+    monkeypatch.setattr(live, "_WINDOWS", ("agg",))
+    shown = live.window()
+    assert not shown.closed
+    pytest.importorskip("matplotlib.pyplot").close(shown.figure)
+
+
 def test_no_window_without_a_display(monkeypatch):
+    monkeypatch.setattr(live.sys, "platform", "linux")
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     assert live.window() is None

@@ -69,6 +69,46 @@ def test_a_blob_with_two_readers_is_not_hidden():
     assert nodes(net_dot(NetPicture("n", data))) == ["n0", "n1"]
 
 
+def test_what_a_layer_keeps():
+    def said(**more):
+        boxes = [LayerBox(name="a", kind="A", role=Role.PRODUCT, tops=["x"]),
+                 LayerBox(name="b", kind="B", role=Role.PRODUCT, bottoms=["x"], **more)]  # fmt: skip
+        (line,) = (line for line in net_dot(NetPicture("n", boxes)).splitlines() if line.startswith("  n1 ["))
+        return line
+
+    assert ">3 parameters, shares a&#x27;s<" in said(parameters=3, shares="a")
+    assert ">shares a&#x27;s, frozen<" in said(shares="a", frozen=True)
+    assert ">12 parameters, 6 running statistics<" in said(parameters=12, statistics=6)
+
+
+def test_a_box_is_frozen_as_a_whole_or_not():
+    def boxes(conv, norm):
+        return [
+            LayerBox(name="c", kind="C", role=Role.PRODUCT, tops=["a"], parameters=9, frozen=conv),
+            LayerBox(
+                name="s", kind="Scale", role=Role.NORMALISING, bottoms=["a"], tops=["a"], parameters=2, frozen=norm
+            ),
+            LayerBox(name="r", kind="ReLU", role=Role.POINTWISE, bottoms=["a"], tops=["a"]),
+        ]
+
+    for conv, norm, places, dashed in (
+        (False, False, ["n0"], []),
+        (True, True, ["n0"], ["n0"]),
+        (True, False, ["n0", "n1"], ["n0"]),
+        (False, True, ["n0", "n1"], ["n1"]),
+    ):
+        text = net_dot(NetPicture("n", boxes(conv, norm)))
+        assert nodes(text) == places
+        assert re.findall(r"^  (n\d+) \[.*dashed", text, re.MULTILINE) == dashed
+
+
+@pytest.mark.parametrize("name", ["a\\nb", 'q"', "a\\", "{x|y}", "\\l"])
+def test_names_at_arrows_are_as_they_are(dot, name):
+    boxes = [LayerBox(name="a", kind="A", tops=[name]), LayerBox(name="b", kind="B", bottoms=[name])]
+    root = ET.fromstring(render(net_dot(NetPicture("n", boxes)), "svg").decode())
+    assert name in [text.text.strip() for text in root.iter("{http://www.w3.org/2000/svg}text")]
+
+
 @pytest.mark.parametrize("blobs", [False, True])
 def test_foreign_names_stay_names(dot, blobs):
     evil = LayerBox(name=EVIL, kind=EVIL, facts=[EVIL], bottoms=[EVIL], tops=[EVIL * 9], shapes={EVIL * 9: (2, 3)},

@@ -39,7 +39,7 @@ def test_colours_are_scaled_together():
     red = np.zeros((1, 3, 1, 2))
     red[0, :, 0, 0] = 1, -1, 0
     assert sheet(red, margin=0)[0].tolist() == [[255, 0, 128], [128, 128, 128]]
-    assert filter_sheet(red, bgr=True, margin=0)[0, 0].tolist() == [128, 0, 255]
+    assert filter_sheet(red, channel_order="bgr", margin=0)[0, 0].tolist() == [128, 0, 255]
 
 
 def test_what_is_no_number_is_seen():
@@ -55,6 +55,19 @@ def test_filters_with_many_channels_get_a_row_each():
     weights = np.arange(12.0).reshape(2, 6)
     assert (filter_sheet(weights, shape=(2, 3)) == sheet(weights.reshape(2, 2, 3))).all()
     assert (filter_sheet(weights[None, None], shape=(2, 3)) == sheet(weights.reshape(2, 2, 3))).all()
+
+
+def test_a_filter_of_many_channels_is_scaled_as_one():
+    filters = np.zeros((2, 4, 1, 1))
+    filters[0, :, 0, 0] = 4, 2, -1, 0
+    filters[1, 0] = 1
+    assert filter_sheet(filters, margin=0)[..., 0].tolist() == [[255, 191, 96, 128], [255, 128, 128, 128]]
+    assert filter_sheet(filters, margin=0, common=True)[..., 0].tolist() == [[255, 191, 96, 128], [159, 128, 128, 128]]
+
+
+def test_a_wrong_channel_order():
+    with pytest.raises(ConfigError, match="channel_order is 'hsv'; expected 'rgb' or 'bgr'"):
+        filter_sheet(np.zeros((1, 3, 2, 2)), channel_order="hsv")
 
 
 def test_a_row_an_example():

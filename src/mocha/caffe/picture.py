@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mocha.backends import Backend
-from mocha.caffe.definition import filtered, net_state, with_splits, with_tops
+from mocha.caffe.definition import filtered, net_state, share_multipliers, with_splits, with_tops
 from mocha.caffe.engine import Engine, Range
 from mocha.caffe.facts import facts
 from mocha.caffe.net import TEST, TRAIN, existing
@@ -17,6 +17,7 @@ from mocha.errors import ConfigError, FormatError, MochaError, did_you_mean
 from mocha.graph import Phase
 from mocha.net.picture import totals
 from mocha.ops import Shape
+from mocha.parameters import Parameter
 from mocha.visual import LayerBox, NetPicture, Role
 
 _ROLES = {
@@ -30,6 +31,11 @@ _ROLES = {
     Role.MEASURE: "Accuracy",
     Role.OUTPUT: "HDF5Output",
 }
+_BIASED = ("Convolution", "Deconvolution", "InnerProduct", "Embed")
+"""Layers that have a bias, unless they say otherwise."""
+_WITH_BIAS = ("convolution_param", "inner_product_param", "embed_param", "scale_param")
+_BLOBS = {"LSTM": 3, "RNN": 5}
+"""Type of a layer -> how many blobs it learns, where that is not one and a bias."""
 _ROLE_OF = {kind: role for role, kinds in _ROLES.items() for kind in kinds.split()}
 
 
@@ -65,10 +71,12 @@ def caffe_picture(
     message = filtered(message, state)
     fed = _fed(message, shapes or {})
     sizes: dict[str, Shape] = {}
-    counts: list[int | None] = [None] * len(message.layer)
+    kept: list[Sequence[Parameter] | None] = [None] * len(message.layer)
+    own: list[Sequence[Parameter]] = [()] * len(message.layer)
     about, reason = [f"{len(message.layer)} layers"], ""
     try:
         with Backend("numpy") as backend:
+            share_multipliers(fed)
             with_tops(fed)
             with_splits(fed)  # it finds what does not connect
             engine = Engine(fed, Phase.TRAIN if phase == "train" else Phase.TEST, backend)
@@ -81,13 +89,16 @@ def caffe_picture(
         about.append("shapes unknown")
     else:
         sizes = {name: spec.shape for name, spec in engine.specs.items()}
-        counts = [
-            sum(p.about.spec.size for i, p in enumerate(group) if not any(layer.owners[i : i + 1]))
+        kept = list(engine.parameters)
+        own = [
+            [p for i, p in enumerate(group) if not any(layer.owners[i : i + 1])]
             for layer, group in zip(engine.layers, engine.parameters, strict=True)
         ]
-        batch = next((shape[0] for top in fed.layer[0].top if (shape := sizes[top])), 0) if fed.layer else 0
-        about = totals(graph, len(message.layer), engine.learnable(), batch)
-    boxes = _boxes(message, sizes, counts)
+        data = [
+            sizes[top] for layer in fed.layer if not layer.bottom and layer.type != "Parameter" for top in layer.top
+        ]
+        about = totals(graph, len(message.layer), engine.learnable(), data)
+    boxes = _boxes(message, sizes, kept, own)
     return NetPicture(str(message.name) or "net", boxes, about), reason
 
 
@@ -111,10 +122,16 @@ def _fed(message: Any, shapes: Mapping[str, Shape]) -> Any:
     return fed
 
 
-def _boxes(message: Any, sizes: Mapping[str, Shape], counts: list[int | None]) -> list[LayerBox]:
+def _boxes(
+    message: Any,
+    sizes: Mapping[str, Shape],
+    kept: Sequence[Sequence[Parameter] | None],
+    own: Sequence[Sequence[Parameter]],
+) -> list[LayerBox]:
+    """The layers, with the parameters that each one uses, if these are known, and those of its own."""
     owners: dict[str, str] = {}
     boxes = []
-    for layer, count in zip(message.layer, counts, strict=True):
+    for layer, group, mine in zip(message.layer, kept, own, strict=True):
         lent = [owners[spec.name] for spec in layer.param if spec.name in owners]
         boxes.append(
             LayerBox(
@@ -125,15 +142,28 @@ def _boxes(message: Any, sizes: Mapping[str, Shape], counts: list[int | None]) -
                 bottoms=list(layer.bottom),
                 tops=list(layer.top),
                 shapes={top: sizes[top] for top in layer.top if top in sizes},
-                parameters=count,
+                parameters=None if group is None else sum(p.about.spec.size for p in mine if p.about.learned),
+                statistics=sum(p.about.spec.size for p in mine if not p.about.learned),
                 shares=lent[0] if lent else "",
-                frozen=bool(layer.param) and layer.type != "BatchNorm" and not any(s.lr_mult for s in layer.param),
+                frozen=_is_frozen(layer, group),
             )
         )
         for spec in layer.param:
             if spec.name:
                 owners.setdefault(spec.name, layer.name)
     return boxes
+
+
+def _is_frozen(layer: Any, group: Sequence[Parameter] | None) -> bool:
+    """Whether all that the layer could learn stays. A blob that the message has no entry for learns."""
+    if group is not None:
+        rates = [p.about.rate for p in group if p.about.learned]
+        return bool(rates) and not any(rates)
+    if layer.type == "BatchNorm" or not layer.param or any(spec.lr_mult for spec in layer.param):
+        return False
+    own = next((given for field, given in layer.ListFields() if field.name in _WITH_BIAS), None)
+    biased = own.bias_term if own is not None else layer.type in _BIASED
+    return len(layer.param) >= _BLOBS.get(layer.type, 1) + bool(biased)
 
 
 def _role(layer: Any) -> Role:

@@ -19,6 +19,7 @@ from mocha.cli.filters import filters
 from mocha.cli.info import info
 from mocha.cli.plot import plot
 from mocha.cli.time import time
+from mocha.console import visible
 from mocha.errors import MochaError
 
 
@@ -30,12 +31,17 @@ class _Group(click.Group):
         try:
             return super().invoke(ctx)
         except MochaError as error:
-            raise click.ClickException(str(error)) from error
+            raise click.ClickException(_shown(str(error))) from error
         except OSError as error:
             if error.errno == errno.EPIPE:  # the reader of our output is gone: click ends quietly
                 raise
             place = f": {error.filename}" if error.filename else ""
-            raise click.ClickException(f"{error.strerror or error}{place}") from error
+            raise click.ClickException(_shown(f"{error.strerror or error}{place}")) from error
+
+
+def _shown(message: str) -> str:
+    """A message as a terminal may get it: names out of files stand in it."""
+    return "\n".join(visible(line, len(line)) for line in message.split("\n"))
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -15,7 +15,7 @@ import click
 
 from mocha.classifier import Guesses
 from mocha.classifier.answers import HEAD, RIGHT, answer_rows
-from mocha.console import printable
+from mocha.console import encodable, printable
 from mocha.graph.listing import table
 
 
@@ -35,7 +35,7 @@ class TablePrinter:
         if isinstance(answer, str):
             return
         rows = [[row[0].ljust(self._width), *row[1:]] for row in answer_rows(answer, printable(path))]
-        lines = printable(table(HEAD, rows, right=RIGHT)).splitlines()
+        lines = encodable(table(HEAD, rows, right=RIGHT)).splitlines()
         click.echo("\n".join(lines[2 if self._began else 0 :]))
         self._began = True
 
@@ -57,7 +57,7 @@ class JsonPrinter:
         else:
             told["guesses"] = [dataclasses.asdict(guess) for guess in answer]
         text = json.dumps(told, indent=2, ensure_ascii=False)
-        if printable(text) != text:
+        if encodable(text) != text:
             text = json.dumps(told, indent=2)
         click.echo(f"{',' if self._began else '['}\n{textwrap.indent(text, '  ')}", nl=False)
         self._began = True
@@ -79,7 +79,7 @@ class CsvPrinter:
             self._line((path, rank, guess.index, guess.name, f"{guess.probability:.6g}"))
 
     def _line(self, fields: Iterable[object]) -> None:
-        csv.writer(sys.stdout, lineterminator="\n").writerow([printable(field) for field in fields])
+        csv.writer(sys.stdout, lineterminator="\n").writerow([encodable(field) for field in fields])
 
     def finish(self) -> None:
         """Nothing is left to print."""

@@ -22,7 +22,7 @@ from mocha.console import logger
 EFFECTS = ("stop", "snapshot", "none")
 
 
-@click.group()
+@click.group(short_help="Train, test, time and upgrade nets of Caffe's.")
 def caffe() -> None:
     """Train, test and time Caffe's nets, and bring its files up to date.
 

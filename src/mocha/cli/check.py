@@ -15,7 +15,7 @@ from mocha.testing.catalogue import examine_all
 from mocha.testing.catalogue import report as report_of
 
 
-@click.command()
+@click.command(short_help="Hold the gradients of a net against differences.")
 @net_options
 @click.option("--catalogue", is_flag=True, help="Instead: all layers, neurons, solvers ... that there are.")
 @click.option("--elements", type=click.IntRange(1), default=20, show_default=True, help="To check, of each array.")

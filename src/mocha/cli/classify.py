@@ -15,10 +15,11 @@ from mocha.classifier import Description, Guesses, ImageClassifier, read_descrip
 from mocha.cli.answers import CsvPrinter, JsonPrinter, TablePrinter
 from mocha.cli.nets import from_script
 from mocha.cli.photos import CHANNEL_ORDER, COLOUR, FIT, size_of
-from mocha.console import printable, progress
+from mocha.console import encodable, printable, progress
 from mocha.data.images import ENDINGS
 from mocha.errors import ConfigError, MochaError
-from mocha.visual import Ranking, picture_format, ranking_picture
+from mocha.visual import Ranking, ranking_picture
+from mocha.visual.figures import check_format
 
 _BATCH = 16
 """How many photos are classified at once."""
@@ -126,7 +127,7 @@ def classify(
     if script is not None and given["model"] is not None:
         raise click.UsageError("--script takes the place of --model.")
     if output is not None:
-        picture_format(output)  # so that a wrong one is told before the work
+        check_format(output)  # so that a wrong one is told before the work
     described = _described(given, script is not None)
     troubles: dict[Path, str] = {}
     paths = list(_files(photos, troubles))
@@ -150,7 +151,7 @@ def classify(
                 printer.finish()
             finally:  # not among the answers, which may be read by a program
                 for trouble in told:
-                    click.echo(f"Error: {trouble}", err=True)
+                    click.echo(f"Error: {printable(trouble)}", err=True)
     if output is not None and shown:
         _draw(output, shown, count)
     if told:
@@ -207,7 +208,7 @@ def _told(
 
 def _draw(output: Path, shown: list[tuple[Path, Guesses]], count: int) -> None:
     rankings = [
-        Ranking(guesses.picture, printable(path.name, "utf-8"), [(guess.name, guess.probability) for guess in guesses])
+        Ranking(guesses.picture, encodable(path.name, "utf-8"), [(guess.name, guess.probability) for guess in guesses])
         for path, guesses in shown
     ]
     picture = ranking_picture(output, rankings)

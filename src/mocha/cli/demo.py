@@ -23,10 +23,15 @@ from mocha.solvers import SGD, LRPolicy, MomPolicy, Solver, make_solver_paramete
 from mocha.visual import Mistake, report_picture
 
 
-@click.command()
+@click.command(short_help="Train LeNet on handwritten digits, and report.")
 @click.option("--data", type=click.Path(path_type=Path, file_okay=False), help="Folder with MNIST's four files.")
 @click.option(
-    "--out", type=click.Path(path_type=Path, file_okay=False), default=Path("mocha-demo"), help="For results."
+    "-o",
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("mocha-demo"),
+    show_default=True,
+    help="Folder for results.",
 )
 @click.option("--iterations", type=click.IntRange(1), default=2000, show_default=True, help="How long to train.")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=DEFAULT_SEED, help="Of weights and order.")

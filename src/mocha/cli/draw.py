@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -9,13 +10,14 @@ import click
 from mocha.backends import Backend
 from mocha.caffe.picture import caffe_picture
 from mocha.cli.nets import built_in, from_script
+from mocha.console import visible
 from mocha.errors import ConfigError
 from mocha.graph import Phase
 from mocha.models import MODELS
 from mocha.net.picture import net_picture
 from mocha.ops import Shape
 from mocha.visual import NetPicture, net_dot
-from mocha.visual.graphviz import DIRECTIONS, write_graph
+from mocha.visual.graphviz import DIRECTIONS, graph_format, write_graph
 
 
 @click.command()
@@ -76,15 +78,16 @@ def draw(
     """
     if script is not None and (model is not None or batch is not None):
         raise click.UsageError("--script takes the place of MODEL and of --batch: the program decides both.")
+    graph_format(out)  # so that a wrong one is told before the work
     is_file = model is not None and (model not in MODELS and (Path(model).suffix != "" or Path(model).exists()))
     if shapes and not is_file:
         raise click.UsageError("--shape is for a .prototxt of Caffe: other nets know their shapes.")
     if is_file and batch is not None:
         raise click.UsageError("--batch is for built-in models; give a .prototxt its --shape.")
     if is_file:
-        picture, reason = caffe_picture(model, phase=phase, shapes=dict(map(_shape, shapes)))
+        picture, reason = caffe_picture(model, phase=phase, shapes=_shapes(shapes))
         if reason:
-            click.echo(f"Drawn without shapes: {reason} Or give --shape, as data=64x3x32x32.", err=True)
+            click.echo(f"Drawn without shapes: {visible(reason, 1000)} Or give --shape, as data=64x3x32x32.", err=True)
     else:
         picture = _mocha_picture(model or "lenet", script, batch, Phase(phase))
     click.echo(f"Wrote {write_graph(out, net_dot(picture, direction, blobs=blobs))}")
@@ -95,6 +98,20 @@ def _mocha_picture(model: str, script: Path | None, batch: int | None, phase: Ph
         build = built_in(model, batch) if script is None else from_script(script)
         with build(machine) as net:
             return net_picture(net, phase)
+
+
+def _shapes(given: Sequence[str]) -> dict[str, Shape]:
+    """Blobs and their shapes.
+
+    Raises:
+        ConfigError: one is written in another way, or a blob has two.
+    """
+    found: dict[str, Shape] = {}
+    for name, shape in map(_shape, given):
+        if name in found:
+            raise ConfigError(f"--shape is given twice for {name!r}; give each blob one shape.")
+        found[name] = shape
+    return found
 
 
 def _shape(given: str) -> tuple[str, Shape]:

@@ -8,6 +8,7 @@ import click
 
 from mocha.caffe import read_weights
 from mocha.caffe.files import file_is_hdf5
+from mocha.data.images import ORDERS
 from mocha.errors import ConfigError, FormatError, did_you_mean
 from mocha.graph.listing import shape_text, table
 from mocha.io import open_hdf5, read_model
@@ -28,8 +29,14 @@ _FAIR = 1000
 @click.option("--param", help="Which of its parameters; default: the first with two axes or more.")
 @click.option("--channel", type=click.IntRange(0), help="Only this channel of each filter, counted from 0.")
 @click.option("--shape", metavar="HxW", help="What the inputs of an inner product are: HxW, or CxHxW.")
-@click.option("--bgr", is_flag=True, help="The three channels are blue, green and red, as usual in Caffe's nets.")
-@click.option("--common", is_flag=True, help="Scale all filters alike, not each to the whole range.")
+@click.option(
+    "--channel-order",
+    type=click.Choice(ORDERS),
+    default="rgb",
+    show_default=True,
+    help="What three channels are. Caffe's nets on photos have bgr.",
+)
+@click.option("--common", is_flag=True, help="Scale all filters alike, not each by its largest weight.")
 @click.option("--columns", type=click.IntRange(1), help="Filters in a row; default: a square sheet.")
 @click.option("--margin", type=click.IntRange(0, 100), help="Pixels between filters; default: a third of --zoom.")
 @click.option("--zoom", type=click.IntRange(1, 100), help="Pixels for each weight; default: what makes a fair size.")
@@ -39,7 +46,7 @@ _FAIR = 1000
     type=click.Path(path_type=Path, dir_okay=False),
     default=Path("filters.png"),
     show_default=True,
-    help="The picture.",
+    help="The picture: .png, .jpg or .webp.",
 )
 def filters(
     file: Path,
@@ -47,7 +54,7 @@ def filters(
     param: str | None,
     channel: int | None,
     shape: str | None,
-    bgr: bool,
+    channel_order: str,
     common: bool,
     columns: int | None,
     margin: int | None,
@@ -56,8 +63,8 @@ def filters(
 ) -> None:
     """Draw the filters of a layer from a trained net's file.
 
-    FILE is a snapshot or a model file of Mocha's, or a .caffemodel or .caffemodel.h5. Middle grey is 0, white the
-    largest positive weight, black the largest negative one. Filters with one channel are grey, those with three are in
+    FILE is a snapshot or a model file of Mocha's, or a .caffemodel or .caffemodel.h5. Middle grey is 0, white and black
+    are plus and minus the largest magnitude in a filter. Filters with one channel are grey, those with three are in
     colours, and others get a row each with a picture a channel. Weights of an inner product need --shape.
     """
     arrays = read_filters(file)
@@ -77,8 +84,9 @@ def filters(
 
     def drawn(zoom: int) -> Pixels:
         return filter_sheet(
-            values, channel=channel, shape=seen, bgr=bgr, columns=columns, margin=margin, zoom=zoom, common=common
-        )
+            values, channel=channel, shape=seen, channel_order=channel_order,
+            columns=columns, margin=margin, zoom=zoom, common=common,
+        )  # fmt: skip
 
     pixels = drawn(zoom or 1)
     if zoom is None and (larger := min(12, _FAIR // max(pixels.shape))) > 1:

@@ -16,7 +16,7 @@ from mocha.net import Net
 from mocha.solvers import SGD, Solver, make_solver_parameters
 
 
-@click.command()
+@click.command(short_help="Tell versions, and which backends work here.")
 def info() -> None:
     """Tell versions, and which backends work here, each by running a small training on it."""
     import h5py

@@ -12,10 +12,11 @@ import click
 from mocha.caffe.files import file_is_hdf5
 from mocha.caffe.logs import read_log
 from mocha.coffee import read_statistics
+from mocha.console import visible
 from mocha.errors import ConfigError
 from mocha.graph.listing import table
 from mocha.visual.braille import text_curves
-from mocha.visual.curves import Curve, Numbers, check_range, chosen, curves
+from mocha.visual.curves import Curve, Numbers, check_range, check_y_range, chosen, curves
 from mocha.visual.figures import check_format, new_figure, save_figure
 from mocha.visual.listing import HEAD, numbered_rows
 from mocha.visual.live import Follower, rounds, titles, window
@@ -62,7 +63,7 @@ def plot(
 
     A FILE is what a coffee lounge saved (see `setup_coffee_lounge`), or the log of a training by Caffe or by
     `mocha caffe train`. Without -k and -i, the objective and the accuracies are drawn. Statistics of very different
-    size get two axes, left and right; in the terminal two panels.
+    size get two axes, left and right; in the terminal two panels. There may be 24 curves.
 
     With --live, a FILE need not be there yet. It may be looked at while a training writes it.
     """
@@ -108,7 +109,7 @@ class _Wish:
 
     def __post_init__(self) -> None:
         check_range("--x-range", self.x_range)
-        check_range("--y-range", self.y_range)
+        check_y_range("--y-range", self.y_range, log=self.log)
 
     def curves(self, sources: Mapping[str, Numbers]) -> list[Curve]:
         """Those of the files."""
@@ -129,7 +130,7 @@ def _live_picture(follower: Follower, wish: _Wish, interval: float, out: Path) -
     """The file, and a window if there can be one."""
     shown = window()
     figure = new_figure(*SIZE) if shown is None else shown.figure
-    check_format(figure, out)
+    check_format(out)
     click.echo(f"Drawing {out} when a file changes; Ctrl-C ends.", err=True)
     told: list[str] = []
     for _ in rounds(interval):
@@ -167,13 +168,13 @@ def _room(console: Any) -> tuple[int, int]:
 
 def _tried(follower: Follower, draw: Callable[[], Any]) -> tuple[Any, list[str]]:
     """What `draw` gives, None while there is nothing to draw; and what is to be told."""
-    problems = list(follower.problems.values())
+    problems = [visible(problem, 1000) for problem in follower.problems.values()]
     if not follower.sources:
         return None, problems
     try:
         return draw(), problems
     except ConfigError as error:  # a statistic may appear later
-        return None, [*problems, str(error)]
+        return None, [*problems, visible(str(error), 1000)]
 
 
 def _numbers(given: str) -> list[int]:

@@ -149,6 +149,7 @@ class Graph:
         nodes: in running order.
         blobs: name of a blob -> its latest value.
         losses: name of a loss layer -> its scalar.
+        loss_layers: names of the layers that these scalars come from.
         statistics: what layers report about each batch.
         outputs: name of an output layer -> the values that it hands out.
     """
@@ -158,6 +159,7 @@ class Graph:
         self.nodes: list[Node] = []
         self.blobs: dict[str, Value] = {}
         self.losses: dict[str, Value] = {}
+        self.loss_layers: set[str] = set()
         self.statistics: list[Statistic] = []
         self.outputs: dict[str, tuple[Value, ...]] = {}
         self._sources: dict[tuple[Kind, str], Value] = {}
@@ -227,6 +229,7 @@ class Graph:
     def objective(self, layer: str, value: Value) -> None:
         """Make a scalar part of what training minimises: the objective is the sum of all these."""
         self.losses[layer] = value
+        self.loss_layers.add(self._layer or layer)
 
     def output(self, layer: str, values: Sequence[Value]) -> None:
         """Have values handed out after each forward pass."""

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from mocha.console import visible
+
+_LONGEST = 1000
+"""Letters in a cell."""
+
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[int] = ()) -> str:
     """Columns as wide as their widest cell, two spaces apart, a rule below the head.
+
+    Cells may be names out of files: what would steer a terminal is replaced.
 
     Args:
         head: column titles.
         rows: cells.
         right: numbers of the columns that are set flush right.
     """
-    cells = [list(head), *(list(row) for row in rows)]
+    cells = [[visible(cell, _LONGEST) for cell in row] for row in (head, *rows)]
     widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
     lines = []
     for row in cells:

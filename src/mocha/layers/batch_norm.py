@@ -100,7 +100,7 @@ class BatchNormLayer(Layer):
 
     def parameters(self, *inputs: Spec) -> Sequence[ParameterSpec]:
         """The running mean and variance."""
-        spec, plain = _channels(inputs), (NoRegu(), NoCons(), 0.0)
+        spec, plain = _channels(inputs), (NoRegu(), NoCons(), 0.0, False)
         return [
             ParameterSpec("mean", spec, ConstantInitializer(0.0), *plain),
             ParameterSpec("variance", spec, ConstantInitializer(1.0), *plain),

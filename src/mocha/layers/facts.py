@@ -49,7 +49,7 @@ def _property(name: str, value: bool | int | float) -> str:
     title = name.replace("_", " ")
     if isinstance(value, bool):
         return title if value else f"no {title.removesuffix(' term')}"
-    return f"{title} {value:g}"
+    return f"{title} {value}" if isinstance(value, int) else f"{title} {value:g}"
 
 
 def _kind(value: Any) -> str:

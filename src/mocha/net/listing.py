@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mocha.graph import Graph, Phase
-from mocha.graph.listing import memory, shape_text, table
+from mocha.graph.listing import shape_text, table
 from mocha.layers import Layer
 from mocha.layers.facts import neuron_of
-from mocha.net.picture import net_picture
+from mocha.net.picture import net_picture, numbers_kept
 from mocha.visual import page
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def _rows(net: Net) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for layer in net.layers:
         own = net.parameters_by_layer().get(layer.name, ())
-        count = sum(p.about.spec.size for p in own)
+        count = sum(p.about.spec.size for p in own if p.about.learned)
         told = ", ".join(f"{p.about.name} {shape_text(p.about.spec.shape)}" for p in own)
         if own and own[0].key in shown:
             told, count = f"shared: {told}", 0
@@ -57,15 +57,13 @@ def _rows(net: Net) -> list[tuple[str, ...]]:
 
 
 def _summary(net: Net) -> str:
-    total = sum(p.about.spec.size for p in net.parameters)
-    size = sum(p.about.spec.nbytes for p in net.parameters)
     data = [
         f"{'endless data' if feed.source.endless else f'{feed.source.examples:,} examples'} in {name!r}"
         for name, feed in net.feeds.items()
     ]
     return (
-        f"net {net.name!r} on the {net.backend.name} backend: {len(net.layers)} layers, {total:,} parameters "
-        f"({memory(size)}){''.join(', ' + text for text in data)}"
+        f"net {net.name!r} on the {net.backend.name} backend: {len(net.layers)} layers, "
+        f"{numbers_kept(net.parameters)}{''.join(', ' + text for text in data)}"
     )
 
 

@@ -57,6 +57,7 @@ class ParameterSpec:
         regularizer: the penalty on it.
         constraint: the bound on it.
         rate: its own multiple of the learning rate, >= 0.
+        learned: False for what is kept with the parameters, at the rate 0, but not meant to learn: running statistics.
     """
 
     name: str
@@ -65,6 +66,7 @@ class ParameterSpec:
     regularizer: Regularizer
     constraint: Constraint
     rate: float = 1.0
+    learned: bool = True
 
 
 @dataclasses.dataclass(eq=False)

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mocha.visual.curves import Curve, Series, two_axes
+from mocha.console import visible
+from mocha.visual.curves import Curve, Series, check_drawable, drawable, two_axes
 
 _COLORS = ("bright_blue", "bright_red", "bright_green", "bright_magenta", "bright_yellow", "bright_cyan")
 _BITS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]])
@@ -36,9 +37,13 @@ def text_curves(
         height: lines, legends included; a panel gets four rows at least.
         log: make the axis of the upper panel logarithmic.
         y_range: the ends of that axis.
+
+    Raises:
+        ConfigError: as for `check_drawable`.
     """
     from rich.text import Text
 
+    check_drawable(made, log=log, y_range=y_range)
     panels = [panel for panel in two_axes(made) if panel]
     marks = {id(curve): _Mark(chr(ord("A") + n % 26), _COLORS[n % len(_COLORS)]) for n, curve in enumerate(made)}
     rows = max(_LEAST_ROWS, (height - len(made)) // max(len(panels), 1) - 2)
@@ -108,7 +113,7 @@ class _View:
     def dots(self, curve: Curve) -> tuple[Series, Series]:
         """Column and row of each record, in dots; NaN where it has no place."""
         (x0, x1), (low, high) = self.x_ends, self.y_ends
-        values = np.where(np.isfinite(curve.shown) & (curve.shown > 0 if self.log else True), curve.shown, np.nan)
+        values = np.where(drawable(curve.shown, self.log), curve.shown, np.nan)
         levels = np.log10(values) if self.log else values
         across = (curve.iterations - x0) / (x1 - x0) if x1 > x0 else np.full(len(levels), 0.5)
         # what lies far outside is brought near, so that the line to it is not endless
@@ -125,7 +130,7 @@ def _digits(low: float, high: float) -> int:
 def _ends(panel: Sequence[Curve], log: bool) -> tuple[float, float]:
     """The smallest and the largest number, a little apart if they are one."""
     values = np.concatenate([curve.shown for curve in panel])
-    known = values[np.isfinite(values) & (values > 0 if log else True)]
+    known = values[drawable(values, log)]
     if not known.size:
         return (0.1, 1.0) if log else (0.0, 1.0)
     low, high = float(known.min()), float(known.max())
@@ -136,14 +141,22 @@ def _ends(panel: Sequence[Curve], log: bool) -> tuple[float, float]:
 
 def _legends(panel: Sequence[Curve], marks: Mapping[int, _Mark], width: int) -> Iterator[list[Piece]]:
     for curve in panel:
-        known = curve.shown[np.isfinite(curve.shown)]
-        last = f"  last {known[-1]:.6g}" if known.size else "  no numbers"
+        last = f"  {_end(curve)}"
         room = max(8, width - 4 - len(last))
         label = curve.label if curve.key in curve.label else f"{curve.label}: {curve.key}"
-        label = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in label)
-        label = label if len(label) <= room else label[: room - 1] + "…"
         mark = marks[id(curve)]
-        yield [(f" {mark.letter} ", f"bold {mark.color}"), (label, ""), (last, "dim")]
+        yield [(f" {mark.letter} ", f"bold {mark.color}"), (visible(label, room), ""), (last, "dim")]
+
+
+def _end(curve: Curve) -> str:
+    """The last record, and since when there have been no numbers."""
+    if not curve.iterations.size:
+        return "no records"
+    if math.isfinite(curve.last):
+        return f"last {curve.last:.6g}"
+    known = np.flatnonzero(np.isfinite(curve.values))
+    since = curve.iterations[known[-1] + 1 if known.size else 0]
+    return f"{curve.last} since iteration {since:.10g}"
 
 
 def _canvas(panel: Sequence[Curve], marks: Mapping[int, _Mark], view: _View) -> Iterator[list[Piece]]:

@@ -9,9 +9,10 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from mocha.errors import ConfigError
+from mocha.console import visible
 from mocha.io import atomic_path
 from mocha.optional import optional
+from mocha.visual.endings import ending_format
 
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F3C8D", "#222222")
 """Colours that also those can tell apart who see fewer of them (after Okabe and Ito)."""
@@ -30,25 +31,36 @@ def save_figure(figure: Any, path: str | os.PathLike[str], dpi: int = 110) -> Pa
     """Write a figure; the file's ending says the format: .png, .svg, .pdf, and what else matplotlib knows.
 
     Raises:
-        ConfigError: matplotlib does not know the format.
+        ConfigError: there is no ending, or one that matplotlib does not know.
     """
     target = Path(path)
-    form = check_format(figure, target)
+    form = check_format(target)
     with atomic_path(target) as temporary:
         _save(figure, temporary, dpi=dpi, format=form)
     return target
 
 
-def check_format(figure: Any, target: Path) -> str:
-    """The format that a file's ending says; png without one.
+def check_format(path: Path) -> str:
+    """The format that a file's ending says.
 
     Raises:
-        ConfigError: matplotlib does not know it.
+        ConfigError: there is no ending, or one that matplotlib does not know.
+        MochaError: matplotlib is not installed.
     """
-    form = target.suffix.lstrip(".").lower() or "png"
-    if form not in figure.canvas.get_supported_filetypes():
-        raise ConfigError(f"{target}: .{form} is no format of pictures that matplotlib knows; use .png, .svg or .pdf.")
-    return form
+    known = optional("matplotlib.backend_bases", "drawing").FigureCanvasBase.get_supported_filetypes()
+    return ending_format(path, known, ("png", "svg", "pdf"))
+
+
+def figure_text(text: str, most: int) -> str:
+    """A text for a figure: one line, cut where it is too long, in which matplotlib finds no formula.
+
+    Args:
+        text: it may hold anything.
+        most: letters that have room.
+    """
+    line = visible(text, most)
+    # a legend leaves out what begins with _
+    return ("" if not line.startswith("_") else "\N{ZERO WIDTH NO-BREAK SPACE}") + line.replace("$", r"\$")
 
 
 def figure_svg(figure: Any) -> str:

@@ -9,16 +9,18 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from mocha.console import visible
 from mocha.errors import ConfigError, MochaError
 from mocha.io import atomic_path
+from mocha.visual.endings import ending_format
 
 DIRECTIONS = ("TB", "BT", "LR", "RL")
 """Where arrows may lead: top to bottom, left to right, ..."""
 
+FORMATS = ("svg", "png", "pdf", "dot", "gv", "eps", "gif", "jpeg", "jpg", "json", "ps", "svgz", "webp")
+"""Endings of files that pictures are written to."""
+
 _PATIENCE = 120  # seconds that a picture may take
-_LONGEST = 200  # characters of a text in a label
-_INVISIBLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufffe\uffff\ud800-\udfff]")
-"""Characters that XML refuses, or that turn the direction of the text after them."""
 
 
 def check_direction(direction: str, name: str = "direction") -> None:
@@ -47,12 +49,6 @@ def label_text(text: str) -> str:
     Graphviz refuses an element without text, so that an empty one is a space.
     """
     return html.escape(visible(text)) or " "
-
-
-def visible(text: str) -> str:
-    """A name as it can be shown in one line: a foreign one may hold anything."""
-    line = _INVISIBLE.sub("\N{REPLACEMENT CHARACTER}", text.replace("\n", " ").replace("\t", " "))
-    return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"
 
 
 def render(text: str, form: str) -> bytes:
@@ -88,6 +84,15 @@ def render(text: str, form: str) -> bytes:
     return ran.stdout
 
 
+def graph_format(path: Path) -> str:
+    """The format of a picture of a graph that a file's ending says.
+
+    Raises:
+        ConfigError: there is no ending, or one of no such format.
+    """
+    return ending_format(path, FORMATS, ("svg", "png", "pdf", "dot"))
+
+
 def write_graph(path: str | os.PathLike[str], text: str) -> Path:
     """Write a picture of a described graph, as a whole or not at all; the file's ending says the format.
 
@@ -96,7 +101,7 @@ def write_graph(path: str | os.PathLike[str], text: str) -> Path:
         MochaError: as for `render`.
     """
     target = Path(path)
-    picture = render(text, target.suffix[1:])
+    picture = render(text, graph_format(target))
     with atomic_path(target) as temporary:
         temporary.write_bytes(picture)
     return target

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -71,7 +72,8 @@ def rounds(interval: float) -> Iterator[int]:
 
 def window() -> Any:
     """A window for pictures, an object with `figure`, `show()` and `closed`; None where there can be none."""
-    if os.name == "posix" and not any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY")):
+    # a Mac and Windows have windows without these
+    if sys.platform.startswith("linux") and not any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY")):
         return None
     return next((found for name in _WINDOWS if (found := _opened(name)) is not None), None)
 

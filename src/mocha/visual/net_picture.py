@@ -10,9 +10,10 @@ import enum
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 
+from mocha.console import visible
 from mocha.graph.listing import shape_text
 from mocha.ops import Shape
-from mocha.visual.graphviz import check_direction, label_text, quoted, visible
+from mocha.visual.graphviz import check_direction, label_text, quoted
 
 
 class Role(enum.Enum):
@@ -46,9 +47,10 @@ class LayerBox:
         bottoms: names of the blobs that come in, as they are when it is its turn.
         tops: names of the blobs that it makes, or changes.
         shapes: top -> its shape, of those that are known.
-        parameters: how many numbers it has to learn of its own; None where that is unknown.
-        shares: name of the layer whose parameters it uses, or "".
-        frozen: whether its parameters stay as they are.
+        parameters: how many numbers it learns, or could learn, of its own; None where that is unknown.
+        statistics: how many it keeps beside them, as running means.
+        shares: name of the layer of which it uses parameters, or "".
+        frozen: whether none of its parameters learns.
     """
 
     name: str
@@ -59,8 +61,16 @@ class LayerBox:
     tops: Sequence[str] = ()
     shapes: Mapping[str, Shape] = dataclasses.field(default_factory=dict)
     parameters: int | None = 0
+    statistics: int = 0
     shares: str = ""
     frozen: bool = False
+
+    @property
+    def keeps(self) -> bool:
+        """Whether it has numbers to keep, its own or another layer's; guessed where that is unknown."""
+        if self.parameters is None:
+            return self.frozen or self.role in (Role.PRODUCT, Role.NORMALISING)
+        return bool(self.parameters or self.statistics or self.shares)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,6 +159,9 @@ def _homes(
             before = boxes[version.maker]
             if before.role is not Role.DATA and len(before.tops) == 1 and len(readers[version]) == 1:
                 place = home[version.maker]
+                others = [other for other, at in zip(boxes, home, strict=False) if at == place and other.keeps]
+                if box.keeps and any(other.frozen != box.frozen for other in others):
+                    place = number  # a box is frozen as a whole, or not
         home.append(place)
     return home
 
@@ -185,13 +198,24 @@ def _rows(box: LayerBox, before: LayerBox | None) -> Iterator[str]:
         wrapped = textwrap.wrap(together, 36) or [""]
         text = "".join(f'{label_text(words)}<BR ALIGN="LEFT"/>' for words in wrapped)
         yield f'<TR><TD COLSPAN="3" ALIGN="LEFT" BALIGN="LEFT">{text}</TD></TR>'
-    left = f"shares {box.shares}'s" if box.shares else f"{box.parameters:,} parameters" if box.parameters else ""
-    left += (", frozen" if left else "frozen") if box.frozen else ""
+    left = ", ".join(_kept(box))
     right = _example(box)
     if before is not None and right == _example(before):
         right = ""
     if left or right:
         yield _row(_small(left), _small(right))
+
+
+def _kept(box: LayerBox) -> Iterator[str]:
+    """What is told of the numbers that a layer keeps."""
+    if box.parameters:
+        yield f"{box.parameters:,} parameters"
+    if box.statistics:
+        yield f"{box.statistics:,} running statistics"
+    if box.shares:
+        yield f"shares {box.shares}'s"
+    if box.frozen:
+        yield "frozen"
 
 
 def _example(box: LayerBox) -> str:
@@ -220,8 +244,8 @@ def _arrows(boxes: Sequence[LayerBox], home: Sequence[int], read: Sequence[Seque
         for version in versions:
             if home[version.maker] == home[number]:
                 continue
-            words = quoted(_words(boxes[version.maker], version.blob))
-            said = f"tooltip={words}, labeltooltip={words}"
+            words = _words(boxes[version.maker], version.blob)
+            said = f"tooltip={quoted(words)}, labeltooltip={quoted(words)}"
             if version not in told:
                 said += f', label="{_aside(words)}"'
             told.add(version)
@@ -229,8 +253,8 @@ def _arrows(boxes: Sequence[LayerBox], home: Sequence[int], read: Sequence[Seque
 
 
 def _aside(words: str) -> str:
-    """A quoted text set flush left, a little away from its arrow."""
-    return "".join(f"  {line}\\l" for line in words.strip('"').split("\\n"))
+    """Lines set flush left, a little away from their arrow, as they stand within quotes."""
+    return "".join(f"  {quoted(line)[1:-1]}\\l" for line in words.split("\n"))
 
 
 def _blob_nodes(

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape
 
+from mocha.console import visible
 from mocha.errors import MochaError
 from mocha.visual.curves import Numbers, chosen, curves
 from mocha.visual.figures import figure_svg, new_figure, svg_element
-from mocha.visual.graphviz import can_render, render, visible
+from mocha.visual.graphviz import can_render, render
 from mocha.visual.listing import HEAD, statistic_row
 from mocha.visual.net_picture import NetPicture, net_dot
 from mocha.visual.plot import draw_curves

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,16 +10,19 @@ from typing import Any
 
 import numpy as np
 
-from mocha.errors import ConfigError
-from mocha.visual.curves import Curve, Numbers, Series, check_range, chosen, curves, two_axes
-from mocha.visual.figures import COLORS, new_figure, save_figure
-from mocha.visual.graphviz import visible
+from mocha.visual.curves import Curve, Numbers, Series, check_drawable, chosen, curves, drawable, two_axes
+from mocha.visual.figures import COLORS, figure_text, new_figure, save_figure
 
 SIZE = 8, 4.8
 """Of a picture, in inches."""
 
 _FEW = 40
 """Curves of so many records or fewer have their records marked."""
+_NAMED = 3
+"""An axis names so many statistics at most."""
+_MARKERS = ("o", "s", "^")
+_FEW_MARKERS = 12
+"""How often the marker stands on a curve of many records that is told by it."""
 
 
 def plot_statistics(
@@ -33,7 +37,8 @@ def plot_statistics(
 ) -> Path:
     """Draw statistics of one or several trainings into one picture.
 
-    Objectives and accuracies, or other statistics of very different size, get an axis each, left and right.
+    Objectives and accuracies, or other statistics of very different size, get an axis each, left and right. There may
+    be 24 curves.
 
     Args:
         sources: name of a training -> its statistics, as `read_statistics` gives them.
@@ -68,15 +73,11 @@ def draw_curves(
     """Draw curves into an empty figure.
 
     Raises:
-        ConfigError: there are no numbers to draw, or the range of a logarithmic axis begins at 0 or below.
+        ConfigError: as for `check_drawable`.
     """
-    check_range("y_range", y_range)
-    if log and y_range is not None and y_range[0] <= 0:
-        raise ConfigError(f"y_range is {y_range}; on a logarithmic axis it must begin above 0.")
-    if not any(np.isfinite(curve.values).any() for curve in made):
-        raise ConfigError("there are no numbers to draw there; see which there are, or choose another range.")
+    check_drawable(made, log=log, y_range=y_range)
     left, right = two_axes(made)
-    colors = _colors(left, right)
+    looks = _looks(left, right)
     axes = figure.add_subplot()
     sides = [(axes, left)]
     if right:
@@ -87,8 +88,8 @@ def draw_curves(
         if logarithmic:
             side.set_yscale("log")
         for curve in own:
-            lines[id(curve)] = _line(side, curve, colors[id(curve)], right=side is not axes, log=logarithmic)
-        _dress(side, own, colors, paired=bool(right))
+            lines[id(curve)] = _line(side, curve, looks[id(curve)], log=logarithmic)
+        _dress(side, own, looks, paired=bool(right))
     axes.grid(color="#DDDDDD", lw=0.6)
     axes.set_axisbelow(True)
     axes.set_xlabel("iteration")
@@ -100,36 +101,49 @@ def draw_curves(
     figure.set_layout_engine("constrained")
 
 
-def _colors(left: Sequence[Curve], right: Sequence[Curve]) -> dict[int, str]:
-    """A colour for each training, where that is enough to tell the curves of each axis apart; else one a curve."""
+@dataclasses.dataclass(frozen=True)
+class _Look:
+    """How a curve is told from others: by its colour, and where there are more curves than colours, by its marker."""
+
+    color: str
+    marker: str
+
+
+def _looks(left: Sequence[Curve], right: Sequence[Curve]) -> dict[int, _Look]:
+    """A look for each training, where that is enough to tell the curves of each axis apart; else one a curve."""
     made = [*left, *right]
     sources = list(dict.fromkeys(curve.source for curve in made))
     enough = len(sources) > 1 and all(len({c.source for c in side}) == len(side) for side in (left, right))
     names = [sources.index(curve.source) if enough else number for number, curve in enumerate(made)]
-    return {id(curve): COLORS[name % len(COLORS)] for curve, name in zip(made, names, strict=True)}
+    known = [_Look(color, marker) for marker in _MARKERS for color in COLORS]
+    return {id(curve): known[name] for curve, name in zip(made, names, strict=True)}
 
 
-def _line(axes: Any, curve: Curve, color: str, *, right: bool, log: bool) -> Any:
+def _line(axes: Any, curve: Curve, look: _Look, *, log: bool) -> Any:
     """One curve; on the right axis it is dashed."""
-    style = {"color": color, "ls": (0, (4, 1.5)) if right else "-", "lw": 1.6}
-    marked = {"marker": "o", "ms": 3.5} if len(curve.iterations) <= _FEW else {}
+    style: dict[str, Any] = {"color": look.color, "ls": (0, (4, 1.5)) if curve.right else "-", "lw": 1.6}
+    marked: dict[str, Any] = {}
+    if len(curve.iterations) <= _FEW and curve.means is None:
+        marked = {"marker": look.marker, "ms": 3.5}
+    elif look.marker != _MARKERS[0]:
+        marked = {"marker": look.marker, "ms": 5, "markevery": max(1, len(curve.iterations) // _FEW_MARKERS)}
     if curve.means is not None:
-        axes.plot(curve.iterations, _drawable(curve.values, log), color=color, lw=0.8, alpha=0.3)
-        marked = {}
+        axes.plot(curve.iterations, _drawable(curve.values, log), color=look.color, lw=0.8, alpha=0.3)
     (line,) = axes.plot(curve.iterations, _drawable(curve.shown, log), **style, **marked)
     return line
 
 
 def _drawable(values: Series, log: bool) -> Series:
     """With gaps where a number has no place."""
-    return np.where(np.isfinite(values) & (values > 0 if log else True), values, np.nan)
+    return np.where(drawable(values, log), values, np.nan)
 
 
-def _dress(axes: Any, own: Sequence[Curve], colors: Mapping[int, str], *, paired: bool) -> None:
+def _dress(axes: Any, own: Sequence[Curve], looks: Mapping[int, _Look], *, paired: bool) -> None:
     """An axis says which statistics it is for, in their colour where that is one; it may be one of two."""
     keys = list(dict.fromkeys(curve.key for curve in own))
-    color = colors[id(own[0])] if len(own) == 1 else "#333333"
-    axes.set_ylabel(_words(", ".join(keys), 44), color=color)
+    color = looks[id(own[0])].color if len(own) == 1 else "#333333"
+    named = ", ".join(keys) if len(keys) <= _NAMED else f"{len(keys)} statistics"
+    axes.set_ylabel(figure_text(named, 44), color=color)
     axes.tick_params(axis="y", colors=color)
     for side in ("top", "left", "right", "bottom"):
         axes.spines[side].set_color("#999999")
@@ -138,13 +152,6 @@ def _dress(axes: Any, own: Sequence[Curve], colors: Mapping[int, str], *, paired
 
 
 def _legend(figure: Any, made: Sequence[Curve], lines: Mapping[int, Any]) -> None:
-    labels = [_words(curve.label, 60) for curve in made]
+    labels = [figure_text(curve.label, 60) for curve in made]
     columns = min(len(made), max(1, 92 // (max(map(len, labels)) + 6)))
     figure.legend([lines[id(curve)] for curve in made], labels, loc="outside upper left", ncols=columns, frameon=False)
-
-
-def _words(text: str, most: int) -> str:
-    """A text that is cut, and in which matplotlib finds no formulas and nothing to hide."""
-    line = visible(text)
-    cut = line if len(line) <= most else line[: most - 1] + "…"
-    return ("" if not cut.startswith("_") else "\N{ZERO WIDTH NO-BREAK SPACE}") + cut.replace("$", r"\$")

@@ -10,9 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mocha.errors import ConfigError, did_you_mean
-from mocha.io import atomic_path
-from mocha.optional import optional
+from mocha.visual.figures import figure_text, new_figure, save_figure
 
 _BAR, _LEAST = 0.42, 5
 """Height of a bar with its name, in inches, and for how many a row has room at least."""
@@ -43,14 +41,12 @@ def ranking_picture(path: str | Path, rankings: Sequence[Ranking]) -> Path:
         rankings: one a row, > 0.
 
     Raises:
-        ConfigError: matplotlib has no such format.
+        ConfigError: there is no ending, or one that matplotlib does not know.
         MochaError: matplotlib is not installed.
     """
-    target = Path(path)
-    format = picture_format(target)
     bars = max([_LEAST, *(len(ranking.bars) for ranking in rankings)])
     height = (bars * _BAR + 0.3) * len(rankings)
-    figure = optional("matplotlib.figure", "drawing").Figure(figsize=(8, height))
+    figure = new_figure(8, height)
     margin = 0.1 / height
     grid = figure.add_gridspec(
         len(rankings), 2, width_ratios=(2, 3), left=0.02, right=0.98, wspace=0.06, hspace=0.2,
@@ -59,32 +55,7 @@ def ranking_picture(path: str | Path, rankings: Sequence[Ranking]) -> Path:
     for row, ranking in enumerate(rankings):
         _photo(figure.add_subplot(grid[row, 0]), ranking)
         _bars(figure.add_subplot(grid[row, 1]), ranking.bars, bars)
-    with atomic_path(target) as temporary:
-        figure.savefig(temporary, dpi=120, format=format)
-    return target
-
-
-def picture_format(path: Path) -> str:
-    """The format of a picture that a file's ending says; "png" without one.
-
-    Args:
-        path: of the picture to be.
-
-    Raises:
-        ConfigError: matplotlib does not write it.
-        MochaError: matplotlib is not installed.
-    """
-    format = path.suffix.lstrip(".").lower() or "png"
-    known = optional("matplotlib.backend_bases", "drawing").FigureCanvasBase.get_supported_filetypes()
-    if format not in known:
-        raise ConfigError(f"{path}: pictures cannot be written as {format!r}. {did_you_mean(format, known)}")
-    return format
-
-
-def _plain(text: str, longest: int) -> str:
-    """Short enough, and without what matplotlib would take for a formula."""
-    short = text if len(text) <= longest else text[: longest - 1] + "…"
-    return short.replace("$", r"\$")
+    return save_figure(figure, path, dpi=120)
 
 
 def _photo(axes: Any, ranking: Ranking) -> None:
@@ -97,7 +68,7 @@ def _photo(axes: Any, ranking: Ranking) -> None:
         vmax=255,
         interpolation="nearest" if small else "antialiased",
     )
-    axes.set_title(_plain(ranking.caption, _CAPTION), fontsize=9, pad=4)
+    axes.set_title(figure_text(ranking.caption, _CAPTION), fontsize=9, pad=4)
     axes.axis("off")
 
 
@@ -107,7 +78,7 @@ def _bars(axes: Any, bars: Sequence[tuple[str, float]], room: int) -> None:
         axes.barh(row + 0.28, 1, height=0.2, color="0.92")
         axes.barh(row + 0.28, min(max(probability, 0), 1), height=0.2, color="#b5651d")
         weight = "normal" if row else "bold"
-        axes.text(0, row + 0.08, _plain(name, _NAME), fontsize=9, fontweight=weight, va="bottom")
+        axes.text(0, row + 0.08, figure_text(name, _NAME), fontsize=9, fontweight=weight, va="bottom")
         axes.text(1, row + 0.08, f"{100 * probability:.1f} %", fontsize=9, fontweight=weight, ha="right", va="bottom")
     axes.set_xlim(0, 1)
     spare = (room - len(bars)) / 2

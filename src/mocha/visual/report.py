@@ -13,6 +13,9 @@ from mocha.ops import Array
 from mocha.visual.figures import new_figure, save_figure
 from mocha.visual.sheet import filter_sheet
 
+_LEAST_ERROR = 0.01
+"""In percent; a smaller one, such as none, is drawn as this."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Mistake:
@@ -74,7 +77,7 @@ def _figure(title: str) -> Any:
 
 
 def _learning_curve(axes: Any, objective: Mapping[int, float], accuracy: Mapping[int, float]) -> None:
-    """The objective on a logarithmic scale, the error beside it."""
+    """The objective and, beside it, the error, on logarithmic scales: so the first records do not hide the last."""
     axes.set_title("Learning curve")
     iterations = sorted(objective)
     axes.semilogy(iterations, [max(objective[i], 1e-6) for i in iterations], color="tab:blue", lw=1.2)
@@ -82,9 +85,11 @@ def _learning_curve(axes: Any, objective: Mapping[int, float], accuracy: Mapping
     axes.set_ylabel("objective (training)", color="tab:blue")
     axes.grid(alpha=0.3)
     other = axes.twinx()
-    iterations = [i for i in sorted(accuracy) if i > 0]
-    other.plot(iterations, [100 * accuracy[i] for i in iterations], "o-", color="tab:orange", ms=4)
-    other.set_ylabel("accuracy in validation, %", color="tab:orange")
+    iterations = sorted(accuracy)
+    errors = [max(100 * (1 - accuracy[i]), _LEAST_ERROR) for i in iterations]
+    other.semilogy(iterations, errors, "o-", color="tab:orange", ms=4)
+    other.yaxis.set_major_formatter("{x:g}")
+    other.set_ylabel("error in validation, %", color="tab:orange")
 
 
 def _confusion(axes: Any, confusion: Array) -> None:

@@ -13,7 +13,7 @@ from mocha.errors import ConfigError, ShapeError
 from mocha.io import atomic_path
 from mocha.ops import Array, Shape
 from mocha.optional import optional
-from mocha.visual.curves import Series
+from mocha.visual.endings import ending_format
 
 Pixels = npt.NDArray[np.uint8]
 """(H, W, 3): red, green, blue, 0 to 255."""
@@ -57,6 +57,20 @@ def sheet(
         >>> sheet(np.zeros((6, 5, 5)), columns=3, margin=1, zoom=2).shape
         (23, 34, 3)
     """
+    return _page(images, 1, columns, margin, zoom, common, symmetric, background)
+
+
+def _page(
+    images: npt.ArrayLike,
+    together: int,
+    columns: int | None,
+    margin: int | None,
+    zoom: int,
+    common: bool,
+    symmetric: bool,
+    background: tuple[int, int, int] = (255, 255, 255),
+) -> Pixels:
+    """A sheet on which so many pictures, one after the other, are scaled alike."""
     array = np.asarray(images)
     if array.ndim == 3:
         array = array[:, None]
@@ -76,7 +90,7 @@ def sheet(
     tall, wide = down * (height * zoom + margin) + margin, across * (width * zoom + margin) + margin
     if tall * wide > _LARGEST:
         raise ConfigError(f"sheet: it would have {tall} x {wide} pixels; use a smaller zoom, or fewer pictures.")
-    scaled = _scaled(array, common=common, symmetric=symmetric)
+    scaled = _scaled(array, count if common else together, symmetric=symmetric)
     page = np.empty((tall, wide, 3), np.uint8)
     page[...] = background
     for number, picture in enumerate(scaled):
@@ -86,13 +100,12 @@ def sheet(
     return page
 
 
-def _scaled(array: Array, *, common: bool, symmetric: bool) -> Pixels:
-    """(N, 1 or 3, H, W) of any range to (N, H, W, 3) of 0 to 255."""
-    values: Series = array.astype(np.float64)
+def _scaled(array: Array, together: int, *, symmetric: bool) -> Pixels:
+    """(N, 1 or 3, H, W) of any range to (N, H, W, 3) of 0 to 255, so many pictures in the same way."""
+    values = array.astype(np.float64).reshape(len(array) // together, together, *array.shape[1:])
     known = np.isfinite(values)
-    axes = None if common else (1, 2, 3)
-    high = np.max(values, axis=axes, keepdims=True, initial=-np.inf, where=known)
-    low = np.min(values, axis=axes, keepdims=True, initial=np.inf, where=known)
+    high = np.max(values, axis=(1, 2, 3, 4), keepdims=True, initial=-np.inf, where=known)
+    low = np.min(values, axis=(1, 2, 3, 4), keepdims=True, initial=np.inf, where=known)
     if symmetric:
         high = np.maximum(np.abs(high), np.abs(low))
         low = -high
@@ -100,9 +113,9 @@ def _scaled(array: Array, *, common: bool, symmetric: bool) -> Pixels:
         # halves first: the range of the largest numbers is larger than the largest number
         extent = high / 2 - low / 2
         shares = np.where(extent > 0, (values / 2 - low / 2) / np.where(extent > 0, extent, 1), 0.5)
-    pixels = np.rint(255 * np.clip(np.where(known, shares, 0), 0, 1)).astype(np.uint8)
+    pixels = np.rint(255 * np.clip(np.where(known, shares, 0), 0, 1)).astype(np.uint8).reshape(array.shape)
     colored = np.ascontiguousarray(np.broadcast_to(pixels, (len(array), 3, *array.shape[2:])).transpose(0, 2, 3, 1))
-    colored[~known.all(axis=1)] = _LOST
+    colored[~known.reshape(array.shape).all(axis=1)] = _LOST
     return colored
 
 
@@ -111,29 +124,33 @@ def filter_sheet(
     *,
     channel: int | None = None,
     shape: Shape | None = None,
-    bgr: bool = False,
+    channel_order: str = "rgb",
     columns: int | None = None,
     margin: int | None = None,
     zoom: int = 1,
     common: bool = False,
 ) -> Pixels:
-    """Filters of a convolution, or weights of an inner product, as a sheet; middle grey is 0.
+    """Filters of a convolution, or weights of an inner product, as a sheet.
+
+    Middle grey is 0, white and black are plus and minus the largest magnitude: of the filter, over all of its channels.
 
     Args:
         filters: (K, C, H, W): with one channel grey, with three in colours, else a row a filter and a column a
             channel. Or weights (K, D), with `shape`.
         channel: only this one, counted from 0, in grey.
         shape: what the D inputs of an inner product are: (H, W) or (C, H, W).
-        bgr: the three channels are blue, green and red, as in nets of Caffe's.
+        channel_order: what three channels are: "rgb", or "bgr" as in nets of Caffe's.
         columns: as for `sheet`; not with a row a filter.
         margin: as for `sheet`.
         zoom: as for `sheet`.
-        common: as for `sheet`.
+        common: scale all filters alike, so that their sizes can be compared.
 
     Raises:
         ShapeError: the array cannot be seen so.
         ConfigError: there is no such channel, or another value that cannot be.
     """
+    if channel_order not in ("rgb", "bgr"):
+        raise ConfigError(f"filters: channel_order is {channel_order!r}; expected 'rgb' or 'bgr'.")
     array = np.asarray(filters)
     if shape is not None:
         array = _seen_as(array, shape)
@@ -144,11 +161,13 @@ def filter_sheet(
         if not 0 <= channel < array.shape[1]:
             raise ConfigError(f"filters: channel is {channel}; expected one of 0 to {array.shape[1] - 1}.")
         array = array[:, channel : channel + 1]
-    if array.shape[1] == 3 and bgr:
+    if array.shape[1] == 3 and channel_order == "bgr":
         array = array[:, ::-1]
-    if array.shape[1] not in (1, 3):
-        columns, array = array.shape[1], array.reshape(-1, 1, *array.shape[2:])
-    return sheet(array, columns=columns, margin=margin, zoom=zoom, common=common)
+    together = 1
+    if array.shape[1] not in (0, 1, 3):
+        columns = together = array.shape[1]
+        array = array.reshape(-1, 1, *array.shape[2:])
+    return _page(array, together, columns, margin, zoom, common, symmetric=True)
 
 
 def _seen_as(array: Array, shape: Shape) -> Array:
@@ -197,14 +216,13 @@ def save_image(path: str | os.PathLike[str], pixels: Pixels) -> Path:
     """Write a sheet; the file's ending says the format, as .png.
 
     Raises:
-        ConfigError: Pillow does not know the format, or cannot write so many pixels in it.
+        ConfigError: there is no ending, Pillow does not know it, or cannot write so many pixels in its format.
         MochaError: Pillow is not installed.
     """
     target = Path(path)
     pillow = optional("PIL.Image", "writing pictures")
-    form = pillow.registered_extensions().get(target.suffix.lower() or ".png")
-    if form not in pillow.SAVE:
-        raise ConfigError(f"{target}: {target.suffix} is no format of pictures that can be written; use .png.")
+    forms = {ending[1:]: form for ending, form in pillow.registered_extensions().items() if form in pillow.SAVE}
+    form = forms[ending_format(target, forms, ("png", "jpg", "webp"))]
     image = pillow.fromarray(np.ascontiguousarray(pixels))
     with atomic_path(target) as temporary:
         try:

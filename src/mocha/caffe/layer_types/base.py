@@ -142,8 +142,9 @@ class CaffeLayer(Layer):
                 rate, decay = multipliers(self.about, i)
                 regularizer = L2Regu(decay / 2) if decay else NoRegu()  # Mocha's L2 is twice Caffe's
                 learns = rate if blob.learned else 0.0
+                spec = Spec(blob.shape, dtype)
                 found.append(
-                    ParameterSpec(blob.name, Spec(blob.shape, dtype), blob.init, regularizer, NoCons(), learns)
+                    ParameterSpec(blob.name, spec, blob.init, regularizer, NoCons(), learns, learned=blob.learned)
                 )
         return found
 

@@ -40,6 +40,7 @@ def _together(*options: Function) -> Function:
 def out_option(**settings: Any) -> Function:
     """The folder to write to."""
     return click.option(
+        "-o",
         "--out",
         type=click.Path(path_type=Path, file_okay=False),
         help="Folder to write to; made if missing.",
@@ -135,7 +136,8 @@ def tell(done: Converted, unit: str) -> None:
         click.echo(f"Removed what does not go with it: {printable(', '.join(done.removed))}")
     if done.classes:
         more = ", ..." if len(done.classes) > _SHOWN else ""
-        click.echo(f"{_count(len(done.classes), 'class')}: {printable(', '.join(done.classes[:_SHOWN]))}{more}")
+        names = ", ".join(map(printable, done.classes[:_SHOWN]))
+        click.echo(f"{_count(len(done.classes), 'class')}: {names}{more}")
     if done.skipped:
         click.echo(f"Skipped {_count(done.skipped, unit)} that cannot be read, see skipped.txt")
     if done.passed_over:
