@@ -4,6 +4,9 @@ import csv
 import io
 import json
 import os
+import pty
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -240,3 +243,17 @@ def test_names_of_files_do_not_steer_the_terminal(mocha, folder, tmp_path):
     (tmp_path / "a\x1b[2J\u202e.png").write_bytes(b"no photo")
     words = ("classify", "--model", folder / "colours.toml", tmp_path / "a\x1b[2J\u202e.png")
     assert not set("\x1b\u202e") & set(mocha(*words, fails=1))
+
+
+def test_answers_in_a_file_stay_there_while_a_bar_is_shown(folder):
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path), "TERM": "xterm"}
+    words = [sys.executable, "-m", "mocha", "classify", "--model", str(folder / "colours.toml"), "--top", "1", "--csv"]
+    ours, theirs = pty.openpty()
+    done = subprocess.run([*words, str(folder / "photos")], stdout=subprocess.PIPE, stderr=theirs, env=environment)
+    os.close(theirs)
+    bar = os.read(ours, 1 << 16).decode()
+    os.close(ours)
+    assert done.returncode == 0
+    assert len(done.stdout.splitlines()) == 4
+    assert "classifying" in bar
+    assert "sky" not in bar

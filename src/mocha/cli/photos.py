@@ -6,7 +6,7 @@ import re
 
 import click
 
-from mocha.data.images import FITS, ORDERS, Size, checked_size
+from mocha.data.images import FITS, LONGEST, ORDERS, Size, checked_size
 from mocha.errors import ConfigError
 
 
@@ -15,15 +15,14 @@ def size_of(context: click.Context, option: click.Parameter, value: str | None) 
     if value is None:
         return None
     match = re.fullmatch(r"([0-9]{1,6})(?:[xX]([0-9]{1,6}))?", value)
-    if match is None:
-        raise click.BadParameter(
-            f"{value!r} is no size; expected height x width in pixels, as 240x320, or one number for both."
-        )
-    size = int(match[1]) if match[2] is None else (int(match[1]), int(match[2]))
+    size = None if match is None else int(match[1]) if match[2] is None else (int(match[1]), int(match[2]))
     try:
         checked_size(size)
-    except ConfigError as error:
-        raise click.BadParameter(f"{value!r} is no size; expected height x width in pixels: {error}") from error
+    except ConfigError:
+        raise click.BadParameter(
+            f"{value!r} is no size; expected height x width in pixels, as 240x320, or one number for both, from 1 to "
+            f"{LONGEST}, and not too many in all."
+        ) from None
     return size
 
 

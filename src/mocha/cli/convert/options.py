@@ -23,7 +23,9 @@ Function = Callable[..., Any]
 seed_option = click.option(
     "--seed", type=click.IntRange(0, 2**32 - 1), default=DEFAULT_SEED, show_default=True, help="Of the random order."
 )
-overwrite_option = click.option("--overwrite", is_flag=True, help="Replace what another conversion wrote there.")
+overwrite_option = click.option(
+    "--overwrite", is_flag=True, help="Replace or remove what another conversion wrote there."
+)
 
 
 def _together(*options: Function) -> Function:
