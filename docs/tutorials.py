@@ -56,6 +56,13 @@ PLOTS = {
         },
         (_ACCURACY,),
     ),
+    "denoising-autoencoder-small": Plot(
+        {
+            "pre-trained": "denoising-autoencoder/expected/small-pretrained.h5",
+            "random": "denoising-autoencoder/expected/small-random.h5",
+        },
+        (_ACCURACY,),
+    ),
     "variational-autoencoder": Plot(
         {"": "variational-autoencoder/expected/statistics.h5"}, ("obj_val", "bce-loss", "kl-loss"), 15
     ),
