@@ -68,6 +68,34 @@ def test_threads_of_the_environment():
     assert said(code, OMP_NUM_THREADS="3") == ["5", "5"]
 
 
+WATCHED = """
+import importlib.abc, os, sys
+
+class Watch(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == "mocha._native":
+            print(os.environ.get("GOMP_SPINCOUNT") or None)
+
+sys.meta_path.insert(0, Watch())
+from mocha import DefaultBackend
+DefaultBackend()
+print(os.environ.get("GOMP_SPINCOUNT") or None)
+"""
+
+
+@native
+@pytest.mark.parametrize(
+    ("given", "seen"),
+    [
+        ({"GOMP_SPINCOUNT": "", "OMP_WAIT_POLICY": ""}, ["3000", "None"]),
+        ({"GOMP_SPINCOUNT": "7"}, ["7", "7"]),
+        ({"GOMP_SPINCOUNT": "", "OMP_WAIT_POLICY": "active"}, ["None", "None"]),
+    ],
+)
+def test_waiting_threads_sleep_soon_unless_the_environment_says_otherwise(given, seen):
+    assert said(WATCHED, **given) == seen
+
+
 @native
 def test_numpy_can_be_asked_for():
     assert said("import mocha; print(mocha.DefaultBackend().name)", MOCHA_BACKEND="numpy") == ["numpy"]
