@@ -17,12 +17,11 @@ from mocha.backends.host import HostStore
 from mocha.errors import BackendUnavailable, ConfigError, StateError, did_you_mean
 from mocha.graph import Program
 
-
 _SPINS = 3000
 """How often a thread that waits for others looks again before it sleeps: some 0.1 ms.
 
-GCC's OpenMP takes a hundred times as many unless told. A program alone on its processors does not notice the difference;
-two that share them wait for each other's waiting threads otherwise, and run many times slower than in turns.
+GCC's OpenMP takes a hundred times as many unless told. A program alone on its processors does not notice the
+difference; two that share them would wait for each other's waiting threads, and run many times slower than in turns.
 """
 
 
