@@ -81,5 +81,5 @@ def _save(figure: Any, target: Any, **options: Any) -> None:
 
 
 def svg_element(text: str) -> str:
-    """The element of an SVG file, without what stands before it."""
-    return text[text.index("<svg") :]
+    """The element of an SVG file, without what stands before it, and without comments."""
+    return re.sub(r"<!--.*?-->\n?", "", text[text.index("<svg") :], flags=re.DOTALL)
