@@ -13,11 +13,11 @@ from mocha.backends import Executable
 from mocha.console import logger
 from mocha.errors import ConfigError, StateError
 from mocha.graph import Section
+from mocha.interrupts import interrupts
 from mocha.io import set_aside_snapshots, snapshot_path, write_snapshot
 from mocha.net import Net
 from mocha.solvers import resume
 from mocha.solvers.breaks import CoffeeBreak, Lounge, ScheduledBreak
-from mocha.solvers.interrupts import interrupts
 from mocha.solvers.methods import Parameters, SolverMethod
 from mocha.solvers.parameters import check_parameters
 from mocha.solvers.program import training_program
@@ -25,6 +25,8 @@ from mocha.solvers.state import SolverState
 from mocha.visual.page import card, details, facts_table, statistics_element
 
 _numbers = itertools.count()
+
+_GOODBYE = "Interrupted: ending after this iteration. Press Ctrl-C again to stop at once."
 
 
 class Solver:
@@ -84,7 +86,7 @@ class Solver:
         """
         state = self.init_solve(net)
         try:
-            with interrupts() as interrupt:
+            with interrupts(_GOODBYE) as interrupt:
                 self._take_breaks(net, state)
                 while state.iteration < self.params["max_iter"] and not state.stop_reason:
                     self.step(net, state)

@@ -22,11 +22,15 @@ from mocha.data.converters.mean import MeanOfFiles, save_mean
 from mocha.data.converters.room import make_room
 from mocha.data.converters.splits import TRAIN
 from mocha.errors import ConfigError, FormatError, MochaError
+from mocha.interrupts import Interrupt, interrupts
 from mocha.io.atomic import atomic_path
 from mocha.io.hdf5 import create_file, open_hdf5, reading, writing
 
 _COPIED_AT_ONCE = 256
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+_GOODBYE = "Interrupted: ending after these samples. Press Ctrl-C again to stop at once."
 
 
 def run(job: Job, produce: Callable[[Piece], Iterator[Block]]) -> Converted:
@@ -45,7 +49,7 @@ def run(job: Job, produce: Callable[[Piece], Iterator[Block]]) -> Converted:
     """
     if job.mean and TRAIN not in job.splits:
         raise ConfigError(f"the mean is that of the split 'train', but there are only: {', '.join(job.splits)}.")
-    with folder.alone(job.out):
+    with folder.alone(job.out), interrupts(_GOODBYE) as interrupt:
         state = {piece.name: folder.finished(job.out / piece.name, piece.digest) for piece in job.pieces}
         finished = {name: counts for name, counts in state.items() if counts is not None}
         gaps_stay = job.gaps and not job.overwrite
@@ -59,7 +63,7 @@ def run(job: Job, produce: Callable[[Piece], Iterator[Block]]) -> Converted:
             before = 0
             for piece in job.pieces:
                 if piece.name not in kept:
-                    counts[piece.name] = _make(job, piece, _told(produce(piece), job), show, before)
+                    counts[piece.name] = _make(job, piece, _told(produce(piece), job, interrupt), show, before)
                 before += len(piece.entries)
                 show(before)
         with writing(job.out):
@@ -67,10 +71,13 @@ def run(job: Job, produce: Callable[[Piece], Iterator[Block]]) -> Converted:
         return dataclasses.replace(done, removed=tuple(path.name for path in removed if not path.exists()))
 
 
-def _told(blocks: Iterator[Block], job: Job) -> Iterator[Block]:
-    """The blocks; what the system raises while they are read must not pass for trouble with the file written."""
+def _told(blocks: Iterator[Block], job: Job, interrupt: Interrupt) -> Iterator[Block]:
+    """The blocks, until Ctrl-C; what the system raises while they are read must not pass for trouble with the file."""
     try:
-        yield from blocks
+        for block in blocks:
+            if interrupt.asked:
+                raise KeyboardInterrupt
+            yield block
     except OSError as error:
         raise MochaError(
             f"the {job.unit} cannot be read any more ({error}). Finished files are kept: the same command goes on."

@@ -1,4 +1,7 @@
-"""Ctrl-C while training: the iteration is finished, the state is saved, and then training ends."""
+"""Ctrl-C in the middle of work that is done step by step: the step is finished, and then the work ends.
+
+Left to Python, the interruption is raised wherever the program happens to be; where a library called back, it is lost.
+"""
 
 from __future__ import annotations
 
@@ -12,26 +15,32 @@ from mocha.console import logger
 
 
 class Interrupt:
-    """Whether Ctrl-C was pressed. It is the signal's handler."""
+    """Whether Ctrl-C was pressed. It is the signal's handler.
 
-    def __init__(self) -> None:
+    Args:
+        told: the line that is logged then; none if empty.
+    """
+
+    def __init__(self, told: str) -> None:
         self.asked = False
+        self._told = told
 
     def __call__(self, signum: int, frame: FrameType | None) -> None:
         """Remember it the first time, raise the second."""
         if self.asked:
             raise KeyboardInterrupt
         self.asked = True
-        logger().warning("Interrupted: ending after this iteration. Press Ctrl-C again to stop at once.")
+        if self._told:
+            logger().warning(self._told)
 
 
 @contextmanager
-def interrupts() -> Iterator[Interrupt]:
-    """Catch the first Ctrl-C inside; the second one raises.
+def interrupts(told: str = "") -> Iterator[Interrupt]:
+    """Catch the first Ctrl-C inside, and log a line; the second one raises.
 
     Signals reach the main thread only: in another one nothing changes.
     """
-    interrupt = Interrupt()
+    interrupt = Interrupt(told)
     if threading.current_thread() is not threading.main_thread():
         yield interrupt
         return
