@@ -23,11 +23,10 @@ def mnist(data: Path | None, out: Path, seed: int, download: bool, overwrite: bo
     train-data-list.txt and test-data-list.txt. The original files are looked for in --data, $MOCHA_DATA, the user's
     cache and ../shared/data/mnist.
     """
-    if download:
-        found = find_mnist(data)
-        folder = found if found is not None and _is_asked_for(found, data) else download_mnist()
-    else:
-        folder = located("MNIST", "11 MB", located_mnist(data), None)
+    found = find_mnist(data)
+    if not _is_asked_for(found, data):
+        found = None if download else located_mnist(data)  # which tells what that folder lacks
+    folder = located("MNIST", "11 MB", found, download_mnist if download else None)
     click.echo(f"Reading {printable(folder)}")
     with resumable():
         tell(converted_digits(load_mnist(folder), out, seed, overwrite=overwrite), "image")

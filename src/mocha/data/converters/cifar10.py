@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mocha.data.converters import folder
-from mocha.data.converters.jobs import Block, Converted, Job, Piece, digest_of
+from mocha.data.converters.jobs import Block, Converted, Job, Piece, blocks_of, digest_of
 from mocha.data.converters.pieces import run
 from mocha.data.converters.places import cache_directory, download, places
 from mocha.data.names import checked_names, names_in
@@ -38,7 +38,6 @@ _RECORD = 1 + 3 * 32 * 32
 _LARGEST = 256 << 20  # bytes in a file, eight times what the original ones have
 _LARGEST_NAMES = 4096
 _LARGEST_ARCHIVE = 512 << 20  # unpacked
-_AT_ONCE = 4096  # images
 
 _BINARY = tuple(name for names in FILES.values() for name in names)
 _FOREIGN = {
@@ -146,10 +145,7 @@ def convert_cifar10(
         pieces.append(Piece(split, f"{split}.hdf5", order, digest))
 
     def blocks(piece: Piece) -> Iterator[Block]:
-        images, labels = pictures[f"{piece.split}_images"], pictures[f"{piece.split}_labels"]
-        for start in range(0, len(piece.entries), _AT_ONCE):
-            rows = piece.entries[start : start + _AT_ONCE]
-            yield Block(images[rows], labels[rows, None].astype(np.float32))
+        return blocks_of(piece, pictures[f"{piece.split}_images"], pictures[f"{piece.split}_labels"])
 
     job = Job(
         target,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,23 @@ class Piece:
     name: str
     entries: Indices
     digest: str
+
+
+_AT_ONCE = 4096
+"""Samples in a block of those that are in memory already."""
+
+
+def blocks_of(piece: Piece, data: Array, labels: Array) -> Iterator[Block]:
+    """The blocks of a file to be whose samples are in memory.
+
+    Args:
+        piece: the file.
+        data: (samples, ...).
+        labels: (samples).
+    """
+    for start in range(0, len(piece.entries), _AT_ONCE):
+        rows = piece.entries[start : start + _AT_ONCE]
+        yield Block(data[rows], labels[rows, None].astype(np.float32))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mocha.data.converters.idx import read_idx
-from mocha.data.converters.jobs import Block, Converted, Job, Piece, digest_of
+from mocha.data.converters.jobs import Block, Converted, Job, Piece, blocks_of, digest_of
 from mocha.data.converters.pieces import run
 from mocha.data.converters.places import cache_directory, download, places
 from mocha.errors import FormatError, MochaError
@@ -39,8 +40,6 @@ _SHA256 = {
     "test_images": "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
     "test_labels": "f7ae60f92e00ed6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
 }
-
-_SLICE = 4096  # images that are converted at once
 
 
 def find_mnist(directory: Path | None = None) -> Path | None:
@@ -187,9 +186,8 @@ def converted_digits(digits: Digits, out: Path, seed: int, *, overwrite: bool) -
 
     def blocks(piece: Piece) -> Iterator[Block]:
         images, labels = digits[f"{piece.split}_images"], digits[f"{piece.split}_labels"]
-        for start in range(0, len(piece.entries), _SLICE):
-            rows = piece.entries[start : start + _SLICE]
-            yield Block(images[rows, None] * np.float32(1 / 256), labels[rows, None].astype(np.float32))
+        for block in blocks_of(piece, images[:, None], labels):
+            yield dataclasses.replace(block, data=block.data * np.float32(1 / 256))
 
     sample = (1, *digits["train_images"].shape[1:])
     job = Job(
