@@ -124,8 +124,7 @@ class ImageClassifier:
         if len(scores) < 2 or scores[0] != data[0] or any(n != 1 for n in scores[2:]):
             raise ShapeError(
                 f"net {net.name!r}: blob {self.blob!r} has the shape {scores}; expected ({data[0]}, classes), one "
-                f"score for "
-                "each class. Name another with `blob`."
+                "score for each class. Name another with `blob`."
             )
         self.softmax = not is_probability(net, self.blob) if softmax is None else softmax
         self.classes = self._named(classes, scores[1])
@@ -180,10 +179,10 @@ class ImageClassifier:
         if isinstance(top, bool) or not isinstance(top, int) or top < 1:
             raise ConfigError(f"top is {top!r}; expected how many classes to tell, above 0.")
         optional("PIL.Image", "preparing images")
-        return self._each(iter(images), top)
+        return self._each(images, top)
 
-    def _each(self, images: Iterator[ImageLike], top: int) -> Iterator[Guesses | MochaError]:
-        while chunk := list(itertools.islice(images, self._chunk)):
+    def _each(self, images: Iterable[ImageLike], top: int) -> Iterator[Guesses | MochaError]:
+        for chunk in self._chunks(images):
             seen = [self._look(image) for image in chunk]
             views = [one.views for one in seen if isinstance(one, _Seen)]
             found = iter(self._probabilities_of(views)) if views else iter(())
@@ -229,8 +228,10 @@ class ImageClassifier:
             )
         return np.asarray(found.reshape(len(views), -1, len(self.classes)).mean(axis=1))
 
-    def _chunks(self, images: Sequence[ImageLike]) -> Iterator[Sequence[ImageLike]]:
-        return (images[start : start + self._chunk] for start in range(0, len(images), self._chunk))
+    def _chunks(self, images: Iterable[ImageLike]) -> Iterator[list[ImageLike]]:
+        left = iter(images)
+        while chunk := list(itertools.islice(left, self._chunk)):
+            yield chunk
 
     # -- its end
 

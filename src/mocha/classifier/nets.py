@@ -53,8 +53,7 @@ def _caffe_net(path: str, backend: AbstractBackend, size: tuple[int, int] | None
     if len(inputs) != 1 or len(inputs[0].top) != 1 or len(shapes) != 1 or len(shapes[0].dim) != 4:
         raise ConfigError(
             f"{path}: the net has {len(inputs)} Input layers with {len(shapes)} shapes; expected one, of four axes. "
-            f"Give "
-            "the net that is made for use, often called deploy.prototxt, and not the one for training."
+            "Give the net that is made for use, often called deploy.prototxt, and not the one for training."
         )
     channels, height, width = (int(n) for n in shapes[0].dim[1:])
     shape = (batch, channels, *(size or (height, width)))
