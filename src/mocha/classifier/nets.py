@@ -106,8 +106,7 @@ def _load_caffe(path: str | os.PathLike[str], net: Net) -> None:
         if blobs and len(blobs) != len(parameters):
             raise FormatError(
                 f"{os.fspath(path)}: layer {layer!r} has {len(blobs)} arrays; the net's has {len(parameters)}. Are "
-                f"these "
-                "the weights of another net?"
+                "these the weights of another net?"
             )
         for at, (parameter, blob) in enumerate(zip(parameters, blobs, strict=False)):
             if blob is not None:  # else another layer owns it
@@ -126,8 +125,7 @@ def _load_caffe(path: str | os.PathLike[str], net: Net) -> None:
         if mocha_only and not isinstance(one, (ConvolutionLayer, InnerProductLayer)):
             raise ConfigError(
                 f"{os.fspath(path)}: Caffe's weights for layer {one.name!r}, a {type(one).__name__}; only "
-                f"convolutions and "
-                "inner products are the same in both. Give the net as a .prototxt."
+                "convolutions and inner products are the same in both. Give the net as a .prototxt."
             )
     for parameter, values in given.items():
         net.backend.registry.assign(parameter, values)

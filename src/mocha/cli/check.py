@@ -7,8 +7,7 @@ from pathlib import Path
 
 import click
 
-from mocha.backends import Backend, DefaultBackend
-from mocha.cli.nets import built_in, from_script, net_options
+from mocha.cli.nets import built_in, chosen_backend, from_script, net_options
 from mocha.console import quiet
 from mocha.testing import check_gradients
 from mocha.testing.catalogue import examine_all
@@ -38,7 +37,7 @@ def check(
         return
     if script is not None and model is not None:
         raise click.UsageError("--script takes the place of MODEL.")
-    with Backend(backend) if backend else DefaultBackend() as machine:
+    with chosen_backend(backend) as machine:
         build = built_in(model or "lenet", 4) if script is None else from_script(script)
         with build(machine) as net:
             report = check_gradients(net, elements=elements, seed=seed)

@@ -10,10 +10,9 @@ from typing import Any
 
 import click
 
-from mocha.backends import Backend, DefaultBackend, backend_types
 from mocha.classifier import Description, Guesses, ImageClassifier, read_description
 from mocha.cli.answers import CsvPrinter, JsonPrinter, TablePrinter
-from mocha.cli.nets import from_script
+from mocha.cli.nets import backend_option, chosen_backend, from_script, script_option
 from mocha.cli.photos import CHANNEL_ORDER, COLOUR, FIT, size_of
 from mocha.console import encodable, printable, progress
 from mocha.data.images import ENDINGS
@@ -80,11 +79,7 @@ def _options(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.command()
 @click.argument("photos", metavar="PHOTO...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--model", help="A .toml that describes a classifier, a .prototxt, or the name of a built-in model.")
-@click.option(
-    "--script",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="A Python program of yours, in the place of --model; it is executed.",
-)
+@script_option("--model")
 @click.option("--weights", metavar="FILE", help="A .caffemodel, .caffemodel.h5, model file or snapshot.")
 @_options
 @click.option("--top", type=click.IntRange(1), default=5, show_default=True, help="How many classes to tell.")
@@ -93,7 +88,7 @@ def _options(function: Callable[..., Any]) -> Callable[..., Any]:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV: photo, rank, class, name, probability.")
-@click.option("--backend", type=click.Choice(list(backend_types())), help="Where to run; default: the best here.")
+@backend_option
 def classify(
     photos: tuple[Path, ...],
     script: Path | None,
@@ -133,7 +128,7 @@ def classify(
     paths = list(_files(photos, troubles))
     shown: list[tuple[Path, Guesses]] = []
     count = 0
-    with Backend(backend) if backend else DefaultBackend() as machine:
+    with chosen_backend(backend) as machine:
         batch = max(1, min(_BATCH, len(paths) * (10 if described.oversample else 1)))
         makes = None if script is None else from_script(script)
         with described.classifier(machine, net=makes, batch=batch) as classifier:

@@ -8,8 +8,9 @@ from pathlib import Path
 import click
 import numpy as np
 
-from mocha.backends import AbstractBackend, Backend, DefaultBackend, backend_types
+from mocha.backends import AbstractBackend
 from mocha.cli.convert.mnist import located_mnist
+from mocha.cli.nets import backend_option, chosen_backend
 from mocha.coffee import Snapshot, TrainingSummary, ValidationPerformance, setup_coffee_lounge
 from mocha.data import DataTransformers, download_mnist, load_digits, load_mnist
 from mocha.data.converters.mnist import Digits
@@ -35,7 +36,7 @@ from mocha.visual import Mistake, report_picture
 )
 @click.option("--iterations", type=click.IntRange(1), default=2000, show_default=True, help="How long to train.")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=DEFAULT_SEED, help="Of weights and order.")
-@click.option("--backend", type=click.Choice(list(backend_types())), help="Where to run; default: the best here.")
+@backend_option
 @click.option("--offline", is_flag=True, help="Download nothing.")
 def demo(data: Path | None, out: Path, iterations: int, seed: int, backend: str | None, offline: bool) -> None:
     """Train LeNet on handwritten digits: MNIST if it can be had, else scikit-learn's small set.
@@ -47,7 +48,7 @@ def demo(data: Path | None, out: Path, iterations: int, seed: int, backend: str 
     if origin != "MNIST":
         click.echo("In the place of MNIST, scikit-learn's 1,797 digits of 8x8 pixels are used, enlarged to 28x28.")
     click.echo(f"Data: {origin}, {len(digits['train_images']):,} to train, {len(digits['test_images']):,} to test.")
-    with Backend(backend) if backend else DefaultBackend() as machine:
+    with chosen_backend(backend) as machine:
         _train_and_report(machine, digits, origin, out, iterations, seed)
 
 

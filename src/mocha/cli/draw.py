@@ -9,7 +9,7 @@ import click
 
 from mocha.backends import Backend
 from mocha.caffe.picture import caffe_picture
-from mocha.cli.nets import built_in, from_script
+from mocha.cli.nets import built_in, from_script, script_option
 from mocha.console import visible
 from mocha.errors import ConfigError
 from mocha.graph import Phase
@@ -22,11 +22,7 @@ from mocha.visual.graphviz import DIRECTIONS, graph_format, write_graph
 
 @click.command()
 @click.argument("model", required=False)
-@click.option(
-    "--script",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="A Python program of yours, in the place of MODEL; it is executed.",
-)
+@script_option("MODEL")
 @click.option(
     "-o",
     "--out",

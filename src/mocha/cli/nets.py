@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from mocha.backends import AbstractBackend, backend_types
+from mocha.backends import AbstractBackend, Backend, DefaultBackend, backend_types
 from mocha.errors import ConfigError, MochaError
 from mocha.models import MODELS, find_model
 from mocha.net import Net
@@ -18,17 +18,35 @@ _BATCHES = 4
 """How many different batches the data of a built-in model have."""
 
 
+backend_option = click.option(
+    "--backend", type=click.Choice(list(backend_types())), help="Where to run; default: the best here."
+)
+"""Where a command runs: the parameter `backend`, for `chosen_backend`."""
+
+
+def chosen_backend(name: str | None) -> AbstractBackend:
+    """The backend of that name, or the best here."""
+    return Backend(name) if name else DefaultBackend()
+
+
+def script_option(place: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """A program that makes the net: the parameter `script`, for `from_script`.
+
+    Args:
+        place: what it takes the place of, as "MODEL".
+    """
+    return click.option(
+        "--script",
+        type=click.Path(path_type=Path, exists=True, dir_okay=False),
+        help=f"A Python program of yours, in the place of {place}; it is executed.",
+    )
+
+
 def net_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Which net a command works on, and where: the parameters `model`, `script` and `backend`."""
     for option in (
-        click.option(
-            "--backend", type=click.Choice(list(backend_types())), help="Where to run; default: the best here."
-        ),
-        click.option(
-            "--script",
-            type=click.Path(path_type=Path, exists=True, dir_okay=False),
-            help="A Python program of yours, in the place of a built-in model; it is executed.",
-        ),
+        backend_option,
+        script_option("a built-in model"),
         click.argument("model", type=click.Choice(list(MODELS)), required=False),
     ):
         function = option(function)

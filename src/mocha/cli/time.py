@@ -10,8 +10,8 @@ from pathlib import Path
 
 import click
 
-from mocha.backends import Backend, DefaultBackend, Executable
-from mocha.cli.nets import built_in, from_script, net_options
+from mocha.backends import Executable
+from mocha.cli.nets import built_in, chosen_backend, from_script, net_options
 from mocha.graph import Node, Phase, Program, Section, build_program
 from mocha.graph.listing import amount, memory, table
 from mocha.net import Net
@@ -39,7 +39,7 @@ def time(
     """
     if script is not None and (model is not None or batch is not None):
         raise click.UsageError("--script takes the place of MODEL and of --batch: the program decides both.")
-    with Backend(backend) if backend else DefaultBackend() as machine:
+    with chosen_backend(backend) as machine:
         build = built_in(model or "lenet", batch) if script is None else from_script(script)
         with build(machine) as net:
             run = _training(net) if phase == "train" else _testing(net)
